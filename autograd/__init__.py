@@ -1,0 +1,38 @@
+"""A tiny scalar reverse-mode autograd engine.
+
+>>> from autograd import Value
+>>> a, b = Value(2.0, label="a"), Value(-3.0, label="b")
+>>> y = (a * b + 10).tanh()
+>>> y.backward()
+>>> a.grad, b.grad
+(-0.004022..., 0.002681...)
+
+`Value` and the sweep stand in `autograd.engine`, every operation and its derivatives in `autograd.rules`. Drawing is
+imported when it is first used.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from . import operations
+# from .checks import GradientError, check_gradients
+from .engine import Constant, Value, gradients, topological_sort
+# from .functional import grad, hessian, hvp, jacobian, jvp, value_and_grad
+from .modes import detect_anomaly, no_grad
+from .operations import (
+    abs, acos, add, asin, atan, atan2, cbrt, cos, cosh, dot, elu, erf, exp, expm1, gelu, hypot, leaky_relu, log, log1p, log2,
+    log10, logsigmoid, logsumexp, maximum, minimum, mul, neg, normal_cdf, operation, pow, prod, relu, sigmoid, silu, sin, sinh,
+    softmax_cross_entropy, softplus, sqrt, sub, sum, tan, tanh, truediv, where,
+)  # fmt: skip
+from .rules import Rule
+
+if TYPE_CHECKING:
+    from . import drawing
+
+__version__ = "0.1.0"
+
+
+def __getattr__(name: str) -> Any:
+    if name in ("drawing", "symbols"):
+        return import_module(f"{__name__}.{name}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

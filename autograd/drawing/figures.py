@@ -1,0 +1,66 @@
+"""Numbers and labels as every renderer shows them: four significant digits, a true minus sign, labels as plain data."""
+
+import math
+import unicodedata
+from collections.abc import Sequence
+from typing import Any
+
+MINUS, ELLIPSIS = "\N{MINUS SIGN}", "\N{HORIZONTAL ELLIPSIS}"
+
+
+def figure(x: Any) -> str:
+    """A number with four significant digits: 2.000, −0.07065, 1.234e5, ∞. Exact numbers that are short stay exact.
+
+    None, a number that is not known or not computed yet, is a dash.
+    """
+    if x is None:
+        return "\N{EN DASH}"
+    if not isinstance(x, float):
+        written = str(x)
+        if len(written) <= 12 or not hasattr(x, "__float__"):
+            return shortened(written, 24).replace("-", MINUS)
+        x = float(x)
+    if math.isinf(x):
+        return "∞" if x > 0 else MINUS + "∞"
+    digits, e, exponent = f"{x:#.4g}".partition("e")
+    if digits.endswith("."):  # 1234. has its four digits already
+        digits = digits[:-1]
+    return (digits + (e and f"e{int(exponent)}")).replace("-", MINUS)
+
+
+def shown(label: Any, limit: int = 40) -> str:
+    """A user's label as text: line breaks as spaces, what cannot be printed as �, cut after `limit` characters."""
+    written = str(label)[: 4 * limit]
+    return shortened("".join([c if c.isprintable() else " " if c.isspace() else "�" for c in written]), limit)
+
+
+def shortened(written: str, limit: int) -> str:
+    """A text of at most `limit` characters, with an ellipsis if it was cut."""
+    return written if len(written) <= limit else written[: limit - 1] + ELLIPSIS
+
+
+def formula_text(formula: str, limit: int = 40) -> str:
+    """A formula with a true minus sign."""
+    return shown(formula, limit).replace("-", MINUS)
+
+
+def columns(written: str) -> int:
+    """How many columns of a fixed-width font a text takes: East Asian wide characters take two, combining marks none."""
+    if written.isascii():
+        return len(written)
+    return sum(
+        [0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in written]
+    )
+
+
+def pad(written: str, width: int) -> str:
+    """The text, filled up with spaces to `width` columns."""
+    return written + " " * (width - columns(written))
+
+
+def aligned(figures: Sequence[str]) -> list[str]:
+    """Figures padded to one width, their decimal points below each other."""
+    halves = [written.partition(".") for written in figures]
+    left = max([columns(whole) for whole, _, _ in halves], default=0)
+    right = max([columns(point + rest) for _, point, rest in halves], default=0)
+    return [" " * (left - columns(whole)) + whole + pad(point + rest, right) for whole, point, rest in halves]

@@ -1,0 +1,632 @@
+"""Value, a number that remembers how it was made, and the sweep that gives every gradient.
+
+    a, b = Value(2.0), Value(-3.0)
+    y = (a * b + 10).tanh()         # each operation records a node: its parents and its local derivatives
+    y.backward()                    # one sweep from y to the leaves: upstream gradient x local derivative, summed
+    a.grad, b.grad                  # dy/da, dy/db
+
+No operation is named here: what they compute, and their derivatives, stand in `autograd.rules`.
+"""
+
+from __future__ import annotations
+
+import operator as operators
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from functools import lru_cache
+from math import inf
+from typing import Any, NoReturn, overload
+
+from . import modes, recording, rules
+from .numeric import home, to_float
+from .rules import Rule
+
+new = object.__new__
+NOT_COMPUTED = float("0")  # the `grad` of a node that no sweep has reached: 0.0, but an object of its own
+ENTERED = object()  # the `grad` of a node whose parents the sweep is sorting
+
+
+def as_number(data: Any) -> Any:
+    """`data` as a node keeps it: ints, floats and NumPy's scalars as float; exact and complex numbers as they are.
+
+    Raises TypeError for anything that is not a number.
+    """
+    if type(data) is float:
+        return data
+    kind = home(data)
+    if isinstance(data, (int, float)) and not isinstance(data, bool):
+        return to_float(data)
+    if isinstance(data, complex):
+        return complex(data)
+    if kind in ("fractions", "decimal") or hasattr(data, "_mpf_") or hasattr(data, "_mpc_"):
+        return data
+    if kind == "sympy" and isinstance(data, sys.modules["sympy"].Expr):
+        return data
+    if kind == "numpy" and not hasattr(data, "__len__") and data.dtype.kind in "iuf":  # a scalar, not an array
+        return float(data)
+    raise TypeError(
+        f"a Value holds one number (int, float, complex, Fraction, Decimal, or one of NumPy's, mpmath's or SymPy's), "
+        f"got {data!r:.80} of type {type(data).__name__}"
+    )
+
+
+def constant(data: Any, like: "Value") -> "Constant":
+    """The node of a plain number that met the Value `like`. Beside an exact number an int stays an int."""
+    node = new(Constant)
+    node.data = data if type(data) is int and type(like.data) is not float else as_number(data)
+    node.grad, node.label, node.rule = NOT_COMPUTED, "", None
+    node._x = node._y = node._dx = node._dy = None
+    return node
+
+
+def record(rule: Rule, operands: tuple["Value", ...]) -> "Value":
+    """Apply a rule: a new Value with the result, its parents, and each local derivative at this point.
+
+    This is every operation, for every kind of number; `method` has a shorter way for floats.
+    """
+    for leaf in operands:
+        if leaf._x is None and type(leaf.data) is not float and type(leaf) is not Constant:
+            leaf.data = as_number(leaf.data)  # somebody may have assigned an int, or a NumPy scalar
+    numbers = tuple([operand.data for operand in operands])
+    node = new(Value)
+    try:
+        node.data = rule.forward(*numbers)
+        slopes = None if modes.active and modes.no_grad.on.get() else rule.slopes(numbers, node.data)
+    except TypeError as error:
+        error.add_note(f"while computing {rule.name} of {', '.join(map(repr, numbers[:5]))}")
+        raise
+    node.grad, node.label, node.rule = NOT_COMPUTED, "", None
+    node._x = node._y = node._dx = node._dy = None
+    if slopes is None:
+        return node
+    if modes.active and modes.detect_anomaly.on.get():
+        check_finite(rule, operands, node.data, slopes)
+    # None is an edge that carries nothing: to a constant, or to what a choice did not choose
+    slopes = tuple(
+        [None if type(x) is Constant or (rule.choice and s == 0) else s for x, s in zip(operands, slopes, strict=True)]
+    )
+    node.rule = rule
+    if rule.arity == 1:
+        (node._x,), (node._dx,) = operands, slopes
+    elif rule.arity == 2:
+        (node._x, node._y), (node._dx, node._dy) = operands, slopes
+    else:
+        node._x, node._dy = operands, slopes
+    return node
+
+
+def check_finite(rule: Rule, operands: tuple["Value", ...], out: Any, slopes: Any) -> None:
+    """Raise FloatingPointError if finite operands gave a value or slope that is not finite."""
+
+    def finite(x: Any) -> bool:
+        return home(x) == "sympy" or bool(abs(x) < inf)
+
+    if all(finite(x.data) for x in operands) and not (finite(out) and all(map(finite, slopes))):
+        frame = sys._getframe(1)
+        while frame.f_back and frame.f_globals["__name__"].partition(".")[0] == "autograd":
+            frame = frame.f_back
+        given = ", ".join(f"{x.label} = {x.data!r}" if x.label else repr(x.data) for x in operands[:8])
+        raise FloatingPointError(
+            f"{rule.name} of {given} gave {out!r} with local derivatives "
+            f"{', '.join(map(repr, slopes[:8]))} ({frame.f_code.co_filename}:{frame.f_lineno})"
+        )
+
+
+def method(rule: Rule) -> Callable[..., Any]:
+    """A rule of one or two operands as a method of Value.
+
+    Floats take a shorter way than `record` to the same node: 0.4 instead of 2 microseconds a product.
+    """
+    forward, choice = rule.forward, rule.choice
+    partials: Any = rule.partials
+
+    if rule.arity == 1:
+        (partial,) = partials
+
+        def unary(x: Value) -> Value:
+            data = x.data
+            if type(data) is not float or type(x) is Constant or modes.active:
+                return record(rule, (x,))
+            node = new(Value)
+            node.data = out = forward(data)
+            node.grad, node.label, node.rule = NOT_COMPUTED, "", rule
+            node._x, node._y, node._dy = x, None, None
+            slope = partial(data, out)
+            node._dx = None if choice and slope == 0 else slope
+            return node
+
+        return unary
+
+    first, second = partials
+
+    def binary(x: Value, y: Any) -> Any:
+        if not isinstance(y, Value):
+            if not accepts(y):
+                return NotImplemented
+            y = constant(y, x)
+        p, q = x.data, y.data
+        if type(p) is not float or type(q) is not float or choice or modes.active:
+            return record(rule, (x, y))
+        node = new(Value)
+        node.data = out = forward(p, q)
+        node.grad, node.label, node.rule = NOT_COMPUTED, "", rule
+        node._x, node._y = x, y
+        node._dx = None if type(x) is Constant else first(p, q, out)
+        node._dy = None if type(y) is Constant else second(p, q, out)
+        return node
+
+    return recording.written_out(rule, binary, globals())
+
+
+def reflected(rule: Rule) -> Callable[..., Any]:
+    """A rule of two operands as `2 + y`, where only the right operand is a Value."""
+    apply = method(rule)
+
+    def operate(y: Value, x: Any) -> Any:
+        return apply(constant(x, y), y) if accepts(x) else NotImplemented
+
+    return operate
+
+
+def accepts(x: Any) -> bool:
+    """Whether x is a Value or a number that a Value could hold."""
+    if type(x) is float or type(x) is int or isinstance(x, Value):
+        return True
+    try:
+        as_number(x)
+    except TypeError:
+        return False
+    return True
+
+
+def comparison(name: str) -> Callable[..., Any]:
+    """`<`, `<=`, `>` or `>=` of data."""
+
+    def compare(x: Value, y: Any) -> Any:
+        if not accepts(y):
+            return NotImplemented
+        return getattr(operators, name)(x.data, y.data if isinstance(y, Value) else y)
+
+    return compare
+
+
+@lru_cache(maxsize=1024)
+def power_method(kind: type, bits: Any, exponent: Any) -> Callable[["Value"], "Value"]:
+    return method(rules.power_of(exponent))
+
+
+class Handmade:
+    """Stands for the rule of a node made by hand: a name, and perhaps a closure that adds into the parents' grad."""
+
+    __slots__ = ("closure", "name")
+
+    def __init__(self, name: str, closure: Callable[[], object] | None = None) -> None:
+        self.name, self.closure = name, closure
+
+
+class Value:
+    """A number in a graph.
+
+    Args:
+        data: any real scalar. int and float, and NumPy's scalars, are kept as float; complex, Fraction, Decimal, mpmath's
+            and SymPy's numbers as they are. Anything else raises TypeError.
+        label: the name that drawings and errors give it.
+
+    Attributes:
+        data: the number.
+        grad: d root / d self after `root.backward()`; 0.0 at first. Leaves accumulate over sweeps, other nodes do not.
+        label: its name, "" if it has none.
+        rule: the operation that made it (an `autograd.rules.Rule`); None for a leaf.
+
+    `==` and hash are identity; `<`, `<=`, `>`, `>=` compare data. A graph made of Values is freed as soon as nothing
+    refers to its root. `_children` and `_op` make a node by hand, whose derivative is assigned to `_backward`.
+    """
+
+    # A node of one or two operands keeps them in _x and _y, and its local derivatives in _dx and _dy, evaluated when it is
+    # made: one tracked object a node instead of three, and the garbage collector's time is most of the cost. A node of
+    # many has both as tuples, in _x and _dy. A leaf has no _x.
+    __slots__ = ("_dx", "_dy", "_x", "_y", "data", "grad", "label", "rule")
+
+    def __init__(self, data: Any, _children: Iterable["Value"] = (), _op: str = "", label: str = "") -> None:
+        self.data: Any = as_number(data)
+        self.grad: Any = NOT_COMPUTED
+        self.label = label
+        self.rule: Any = Handmade(_op) if _op or _children else None
+        self._x: Any = tuple(_children) or None
+        self._y: Any = None
+        self._dx: Any = None
+        self._dy: Any = None
+        if self._x and not all(isinstance(child, Value) for child in self._x):
+            raise TypeError(f"_children are the Values that this one is made from, got {_children!r:.200}")
+
+    # ---- how it was made -------------------------------------------------------------------------------------------
+
+    @property
+    def parents(self) -> tuple["Value", ...]:
+        """The nodes it was made from, in order; `a + a` has two, a leaf none."""
+        x, y = self._x, self._y
+        return () if x is None else x if type(x) is tuple else (x,) if y is None else (x, y)
+
+    @property
+    def local_derivatives(self) -> tuple[Callable[..., Any], ...]:
+        """The rule's partials, one per parent: called as `partial(*parents, self)` they give d self / d parent.
+
+        Raises TypeError for a node made by hand, whose derivative is a closure.
+        """
+        if self.rule is None:
+            return ()
+        rule = derivable(self)
+        if not callable(rule.partials):
+            return rule.partials
+        return tuple(lambda *read, i=i: rule.slopes(read[:-1], read[-1])[i] for i in range(len(self.parents)))
+
+    @property
+    def slopes(self) -> tuple[Any, ...]:
+        """The local derivatives' numbers, one per parent, as recorded; None to a constant, or if made by hand."""
+        if type(self.rule) is Handmade:
+            return (None,) * len(self.parents)
+        return tuple(None if type(p) is Constant else 0.0 if s is None else s for p, s in edges(self))
+
+    _prev = parents
+
+    @property
+    def _op(self) -> str:
+        return self.rule.name if self.rule else ""
+
+    @property
+    def _backward(self) -> Callable[[], None]:
+        """Adds this node's contributions into its parents' `grad`; assign a closure to replace the rule's derivative."""
+
+        def contribute() -> None:
+            for parent, contribution in contributions(self, self.grad):
+                parent.grad = add_to(parent.grad, contribution)
+
+        return contribute
+
+    @_backward.setter
+    def _backward(self, closure: Callable[[], object]) -> None:
+        self._x, self._y, self._dx, self._dy = self.parents, None, None, None
+        self.rule = Handmade(self._op, closure)
+
+    # ---- gradients -------------------------------------------------------------------------------------------------
+
+    def backward(self, create_graph: bool = False) -> None:
+        """Add d self / d leaf into the `grad` of every leaf below, and set every other node's to d self / d node.
+
+        With `create_graph` the gradients are Values, which can be differentiated again. If the sweep is interrupted, every
+        leaf is left as it was.
+
+        Raises TypeError or RuntimeError with `create_graph` as `gradients` does.
+        """
+        if not create_graph:
+            return sweep(self)
+        order = topological_sort(self)
+        upstream = upstream_gradients(self, order, create_graph=True)
+        before = [(node, node.grad) for node in order]
+        try:
+            for node in order:
+                if type(node) is not Constant:
+                    found = as_value(upstream.get(node, 0.0))
+                    node.grad = add_to(node.grad, found) if node._x is None else found
+        except BaseException:
+            for node, grad in before:
+                node.grad = grad
+            raise
+
+    def zero_grad(self) -> None:
+        """Reset the `grad` of every node from here down."""
+        for node in topological_sort(self):
+            node.grad = NOT_COMPUTED
+
+    def detach(self) -> "Value":
+        """A new leaf with the same data: gradients stop there."""
+        return Value(self.data)
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        from .pickling import reduce_value
+
+        return reduce_value(self)
+
+    def __copy__(self) -> Value:
+        from .pickling import copy_value
+
+        return copy_value(self)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Value:
+        from .pickling import deepcopy_value
+
+        return deepcopy_value(self, memo)
+
+    # ---- as a number -----------------------------------------------------------------------------------------------
+
+    def __repr__(self) -> str:
+        label = f", label={self.label!r}" if self.label else ""
+        return f"Value(data={self.data}, grad={self.grad}{label})"
+
+    def __format__(self, spec: str) -> str:
+        return format(self.data, spec) if spec else str(self)
+
+    def __bool__(self) -> NoReturn:
+        raise TypeError(
+            "the truth of a Value is ambiguous: compare its number, as in `v.data != 0`, "
+            "or choose between Values with autograd.where(condition, x, y)"
+        )
+
+    def __float__(self) -> NoReturn:
+        raise TypeError(
+            "float(v) and the math module would cut the graph in silence: use v.data for the number, "
+            "or autograd's own function (autograd.exp(v), v.exp()) for the operation"
+        )
+
+    # ---- one line per operation ------------------------------------------------------------------------------------
+
+    __lt__, __le__, __gt__, __ge__ = map(comparison, ("lt", "le", "gt", "ge"))
+    __add__, __radd__ = method(rules.ADD), reflected(rules.ADD)
+    __sub__, __rsub__ = method(rules.SUB), reflected(rules.SUB)
+    __mul__, __rmul__ = method(rules.MUL), reflected(rules.MUL)
+    __truediv__, __rtruediv__ = method(rules.DIV), reflected(rules.DIV)
+    __neg__ = method(rules.NEG)
+    __abs__ = abs = method(rules.ABS)
+    __rpow__ = reflected(rules.POW)
+    _power = method(rules.POW)
+
+    def __pow__(self, exponent: Any) -> Any:
+        if isinstance(exponent, Value) or not accepts(exponent):
+            return self._power(exponent)
+        return power_method(type(exponent), exponent.hex() if type(exponent) is float else None, exponent)(self)
+
+    sqrt = method(rules.SQRT)
+    cbrt = method(rules.CBRT)
+    exp = method(rules.EXP)
+    expm1 = method(rules.EXPM1)
+    log = method(rules.LOG)
+    log1p = method(rules.LOG1P)
+    log2 = method(rules.LOG2)
+    log10 = method(rules.LOG10)
+    sin = method(rules.SIN)
+    cos = method(rules.COS)
+    tan = method(rules.TAN)
+    asin = method(rules.ASIN)
+    acos = method(rules.ACOS)
+    atan = method(rules.ATAN)
+    sinh = method(rules.SINH)
+    cosh = method(rules.COSH)
+    tanh = method(rules.TANH)
+    sigmoid = method(rules.SIGMOID)
+    logsigmoid = method(rules.LOGSIGMOID)
+    relu = method(rules.RELU)
+    softplus = method(rules.SOFTPLUS)
+    silu = method(rules.SILU)
+    erf = method(rules.ERF)
+    normal_cdf = method(rules.NORMAL_CDF)
+    minimum = method(rules.MINIMUM)
+    maximum = method(rules.MAXIMUM)
+    hypot = method(rules.HYPOT)
+    atan2 = method(rules.ATAN2)
+
+    def leaky_relu(self, slope: Any = 0.01) -> "Value":
+        return record(rules.leaky_relu(slope), (self,))
+
+    def elu(self, alpha: Any = 1.0) -> "Value":
+        return record(rules.elu(alpha), (self,))
+
+    def gelu(self, approximate: str = "none") -> "Value":
+        return record(rules.gelu(approximate), (self,))
+
+
+class Constant(Value):
+    """A plain number that met a Value: it takes no gradient."""
+
+    __slots__ = ()
+
+
+# ---- the sweep -----------------------------------------------------------------------------------------------------
+
+
+def topological_sort(root: Value) -> list[Value]:
+    """Every node from `root` down, parents before their node; no recursion, so no depth is too deep.
+
+    Why sort at all: a node may hand its gradient on only when all of its own contributions have come in.
+    """
+    order: list[Value] = []
+    seen: set[Value] = set()
+    stack: list[Any] = [root]
+    while stack:
+        node = stack.pop()
+        if node is None:  # every parent of the next one is in the order
+            order.append(stack.pop())
+        elif node not in seen:
+            seen.add(node)
+            stack += (node, None, *node.parents)
+    return order
+
+
+def seed(output: Value) -> Any:
+    """d output / d output, as an int where the output is exact."""
+    return 1.0 if type(output.data) is float else 1
+
+
+def add_to(grad: Any, contribution: Any) -> Any:
+    """grad + contribution; a plain zero is replaced, since not every exact number can be added to 0.0."""
+    return contribution if not isinstance(grad, Value) and grad == 0 else grad + contribution
+
+
+def derivable(node: Value) -> Rule:
+    """The rule of a node, or a TypeError if its derivative is a closure, which can only be run on numbers."""
+    if isinstance(node.rule, Rule):
+        return node.rule
+    raise TypeError(
+        f"{node!r} ({node._op or 'no operation'}) was made by hand: its _backward closure gives numbers, but no formula to "
+        "differentiate again; make it an autograd.operation(Rule(...))"
+    )
+
+
+def edges(node: Value) -> Iterable[tuple[Value, Any]]:
+    """(parent, local derivative's number) of a node made by a rule; None on an edge that carries nothing."""
+    return zip(node.parents, node._dy if type(node._x) is tuple else (node._dx, node._dy), strict=False)
+
+
+def contributions(node: Value, upstream: Any) -> list[tuple[Value, Any]]:
+    """What a node hands to its parents: upstream gradient x local derivative."""
+    if type(node.rule) is Handmade:
+        return run_closure(node, upstream)
+    return [(parent, upstream * slope) for parent, slope in edges(node) if slope is not None]
+
+
+def contributions_as_graph(node: Value, upstream: Any) -> list[tuple[Value, Any]]:
+    """The same, the local derivatives read with the nodes themselves, so that the products are Values."""
+    rule = derivable(node)
+    numbers, recorded = tuple([parent.data for parent in node.parents]), [slope for _, slope in edges(node)]
+    now = [rule.forward(*numbers), *rule.slopes(numbers, node.data)]
+    if not all(then is None or same(then, x) for then, x in zip((node.data, *recorded), now, strict=True)):
+        raise RuntimeError(
+            f"{node!r} ({rule.name}) was recorded at other numbers than its parents hold now ({numbers[:5]}): "
+            "their data was changed after the forward pass; run the forward pass again"
+        )
+    if callable(rule.partials):
+        locals_ = rule.partials(node.parents, node)
+    else:
+        locals_ = [
+            None if slope is None else partial(*node.parents, node)
+            for partial, slope in zip(rule.partials, recorded, strict=True)
+        ]
+    return [
+        (parent, times(upstream, local))
+        for parent, slope, local in zip(node.parents, recorded, locals_, strict=True)
+        if slope is not None
+    ]
+
+
+def run_closure(node: Value, upstream: Any) -> list[tuple[Value, Any]]:
+    """What the closure of a node made by hand adds into its parents' grad, which is left as it was."""
+    parents = list(dict.fromkeys(node.parents))
+    before = [(touched, touched.grad) for touched in (node, *parents)]
+    try:
+        for parent in parents:
+            parent.grad = 0.0
+        node.grad = upstream
+        if node.rule.closure:
+            node.rule.closure()
+        return [(parent, parent.grad) for parent in parents]
+    finally:
+        for touched, grad in before:
+            touched.grad = grad
+
+
+def sweep(root: Value) -> None:
+    """`root.backward()`: sort, then hand gradients on from the root to the leaves, in the nodes' own slots.
+
+    The slot `grad` tells the sort where it has been: a number before, ENTERED while a node's parents are being sorted, None
+    once it is in the order and until its first contribution. That is twice as fast as a set of what was seen and a
+    dictionary of gradients, as in `topological_sort` and `upstream_gradients`, which say the same and find the same bits.
+    """
+    leaves: list[tuple[Value, Any]] = []  # with the grad they had before
+    order: list[Value] = []
+    stack: list[Any] = [root]
+    pop, append = stack.pop, order.append
+    try:
+        while stack:
+            node = pop()
+            grad = node.grad
+            if grad is None:
+                continue
+            x = node._x
+            if grad is ENTERED:
+                node.grad = None
+                append(node)
+            elif x is None:
+                leaves.append((node, grad))
+                node.grad = None
+            else:
+                node.grad = ENTERED
+                y = node._y
+                if y is not None:
+                    stack += (node, x, y)
+                elif type(x) is not tuple:
+                    stack += (node, x)
+                else:
+                    stack += (node, *x)
+
+        root.grad = seed(root)
+        zero = root.grad * 0
+        for node in reversed(order):
+            upstream = node.grad
+            if upstream is None:  # every way here was not chosen
+                upstream = node.grad = zero
+            dx = node._dx
+            dy = node._dy
+            if dx is not None:
+                x = node._x
+                grad = x.grad
+                x.grad = upstream * dx if grad is None else grad + upstream * dx
+            if dy is not None and type(dy) is not tuple:
+                y = node._y
+                grad = y.grad
+                y.grad = upstream * dy if grad is None else grad + upstream * dy
+            elif dx is None and type(node._x) is tuple:
+                for parent, contribution in contributions(node, upstream):
+                    parent.grad = contribution if parent.grad is None else parent.grad + contribution
+
+        for leaf, before in leaves:
+            if type(leaf) is Constant:
+                leaf.grad = before
+            else:
+                leaf.grad = add_to(before, zero if leaf.grad is None else leaf.grad)
+    except BaseException:
+        for node in topological_sort(root):
+            if node._x is not None:
+                node.grad = NOT_COMPUTED
+        for leaf, before in leaves:
+            leaf.grad = before
+        raise
+
+
+def upstream_gradients(output: Value, order: list[Value], create_graph: bool) -> dict[Value, Any]:
+    """d output / d node for every node that a contribution reaches, without touching any grad."""
+    upstream: dict[Value, Any] = {output: seed(output)}
+    zero, contribute = seed(output) * 0, contributions_as_graph if create_graph else contributions
+    for node in reversed(order):
+        if node._x is not None:
+            for parent, term in contribute(node, upstream.setdefault(node, zero)):
+                upstream[parent] = upstream[parent] + term if parent in upstream else term
+    return upstream
+
+
+@overload
+def gradients(output: Value, inputs: Value, create_graph: bool = False) -> Any: ...
+@overload
+def gradients(output: Value, inputs: Sequence[Value], create_graph: bool = False) -> list[Any]: ...
+def gradients(output: Value, inputs: Value | Sequence[Value], create_graph: bool = False) -> Any:
+    """d output / d input of one Value (returns one gradient) or of a sequence (returns a list); no `grad` is touched.
+
+    An input that the output does not depend on gets 0.0. With `create_graph` the gradients are Values, and can be
+    differentiated again.
+
+    Raises:
+        TypeError: output or an input is not a Value; with `create_graph`, a node's derivative is a closure made by hand.
+        RuntimeError: with `create_graph`, the data of a node was changed after the forward pass.
+    """
+    single = isinstance(inputs, Value)
+    wanted = [inputs] if single else list(inputs)
+    for given in (output, *wanted):
+        if not isinstance(given, Value):
+            raise TypeError(f"gradients(output, inputs) takes Values, got {given!r:.80} of type {type(given).__name__}")
+    upstream = upstream_gradients(output, topological_sort(output), create_graph)
+    found = [upstream.get(x, 0.0) for x in wanted]
+    if create_graph:
+        found = [as_value(x) for x in found]
+    return found[0] if single else found
+
+
+def as_value(x: Any) -> Value:
+    return x if isinstance(x, Value) else Value(x)
+
+
+def times(x: Any, y: Any) -> Any:
+    """x * y, without a node for a plain factor of 1."""
+    return y if not isinstance(x, Value) and x == 1 else x if not isinstance(y, Value) and y == 1 else x * y
+
+
+def same(x: Any, y: Any) -> bool:
+    """Equal, or both NaN."""
+    return bool(x == y or (x != x and y != y))

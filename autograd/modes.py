@@ -1,0 +1,78 @@
+"""Two switches on recording, each a context manager and a decorator: `no_grad()` and `detect_anomaly()`."""
+
+from collections.abc import Callable
+from contextvars import ContextVar, Token
+from functools import wraps
+from typing import Any, TypeVar
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+active: set[object] = set()  # one token per mode entered, in any thread: while it is empty nothing needs to be looked up
+
+
+class Mode:
+    """A switch that holds for the thread and the asyncio task that turns it on, until its block or function ends."""
+
+    on: ContextVar[bool]
+
+    def __init__(self) -> None:
+        self._entered: list[tuple[Token[bool], object]] = []
+
+    def __enter__(self) -> "Mode":
+        token = object()
+        active.add(token)
+        self._entered.append((self.on.set(True), token))
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        before, token = self._entered.pop()
+        self.on.reset(before)
+        active.discard(token)
+
+    def __call__(self, function: Function) -> Function:
+        """Decorate a function or coroutine function: the mode is on while it runs.
+
+        Raises TypeError for a generator function, whose caller's code runs in between.
+        """
+        from inspect import isasyncgenfunction, iscoroutinefunction, isgeneratorfunction
+
+        mode = type(self)
+        if not callable(function) or isgeneratorfunction(function) or isasyncgenfunction(function):
+            raise TypeError(
+                f"@{mode.__name__}() decorates functions and coroutine functions, not {function!r}; "
+                f"in a generator write `with {mode.__name__}():` around the steps that need it"
+            )
+
+        @wraps(function)
+        def decorated(*args: Any, **kwargs: Any) -> Any:
+            with mode():
+                return function(*args, **kwargs)
+
+        @wraps(function)
+        async def decorated_coroutine(*args: Any, **kwargs: Any) -> Any:
+            with mode():
+                return await function(*args, **kwargs)
+
+        return decorated_coroutine if iscoroutinefunction(function) else decorated  # type: ignore[return-value]
+
+
+class no_grad(Mode):  # noqa: N801 - read as a statement: `with no_grad():`
+    """Operations inside compute numbers and record nothing: their results are leaves.
+
+    >>> with no_grad():
+    ...     loss = model_loss()          # no graph, no slopes, less memory
+    """
+
+    on = ContextVar("no_grad", default=False)
+
+
+class detect_anomaly(Mode):  # noqa: N801
+    """Operations inside raise FloatingPointError at the first non-finite value or slope that came from finite operands.
+
+    The error names the operation, its label, the operands and the line that made the node.
+
+    >>> with detect_anomaly():
+    ...     loss = model_loss()
+    """
+
+    on = ContextVar("detect_anomaly", default=False)

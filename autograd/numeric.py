@@ -1,0 +1,333 @@
+"""Number-blind helpers: mathematics that does not ask what a number is.
+
+A rule calls these instead of `math`, so that one line can be read with floats, exact numbers, Values, Symbols or arrays.
+A float is computed as IEEE-754 and C99 Annex F have it: overflow is an infinity, a pole an infinity, outside the real
+domain NaN, never an exception. Anything else is asked for its own: first the module that computes for it (an array's
+namespace, cmath, mpmath, SymPy), then the number's own method, then a formula made of other helpers.
+"""
+
+import cmath
+import math
+import operator
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from functools import reduce
+from math import copysign, inf, nan
+from typing import Any
+
+Number = Any  # a float, an exact number, a Value, a Symbol or an array: what a rule may be read with
+
+# ---- who computes --------------------------------------------------------------------------------------------------
+
+SPELLED = {  # what a library calls a helper, where the names differ
+    "sympy": {"maximum": "Max", "minimum": "Min"},
+    "mpmath": {"normal_cdf": "ncdf"},
+    "decimal": {"log": "ln"},
+}
+
+
+def home(x: Number) -> str:
+    """The top-level module that a number's type comes from: "builtins", "fractions", "mpmath", "sympy", ..."""
+    return type(x).__module__.partition(".")[0]
+
+
+def library(x: Number) -> Any:
+    """Who computes for x: an array's namespace, cmath, mpmath, SymPy, or the number's own class."""
+    if hasattr(x, "__array_namespace__"):
+        return x.__array_namespace__()
+    if type(x) is complex:
+        return cmath
+    return sys.modules[home(x)] if home(x) in ("mpmath", "sympy") else type(x)
+
+
+def to_float(x: Number) -> float:
+    """A plain real number as a float; one too large is an infinity."""
+    try:
+        return float(x)
+    except OverflowError:
+        return inf if x > 0 else -inf
+
+
+def plain(x: Number) -> Number:
+    """Ints and NumPy's scalars as floats, the rest as it is; a TypeError for what is not a number at all."""
+    if isinstance(x, (bool, str, bytes, type(None), list, tuple, dict, set)) or home(x) == "numpy" and x.dtype == bool:
+        raise TypeError(f"expected a number, got {x!r} ({type(x).__name__})")
+    if isinstance(x, (int, float)):
+        return to_float(x)
+    return x.item() if home(x) == "numpy" and not hasattr(x, "__len__") and x.dtype != object else x
+
+
+def elsewhere(name: str, on_float: Callable[..., float], formula: Callable[..., Number] | None, *xs: Number) -> Number:
+    """The helper `name` of numbers that are not all floats: the first number that is not one decides who computes."""
+    xs = tuple(plain(x) for x in xs)
+    other = next((x for x in xs if type(x) is not float), None)
+    if other is None:
+        return on_float(*xs)
+    owner, kind = library(other), home(other)
+    own = getattr(owner, SPELLED.get(kind, {}).get(name, name), None)
+    if own is not None:
+        return own(*xs)
+    if kind == "numpy":  # NumPy lacks a few functions: the float recipe, element by element
+        return owner.vectorize(on_float, otypes=[float])(*xs)
+    if kind.startswith("jax") and name in ("erf", "normal_cdf"):
+        special = __import__("jax.scipy", fromlist=["special"])
+        return special.special.erf(*xs) if name == "erf" else special.stats.norm.cdf(*xs)
+    if formula is None:
+        raise TypeError(f"{name} of {other!r}: a {type(other).__name__} has no {name} of its own; pass float(x) for an approximation")
+    try:
+        return formula(*xs)
+    except TypeError as error:  # complex numbers have no order, say
+        raise TypeError(f"{name} of {other!r} ({type(other).__name__}): {error}") from error
+
+
+def helper(
+    name: str, on_float: Callable[[float], float], pole: float | None = None, formula: Callable[..., Number] | None = None
+) -> Callable[[Number], Number]:
+    """A helper of one number; `pole` is where its value is -inf."""
+
+    def of_float(x: float) -> float:
+        try:
+            return on_float(x)
+        except OverflowError:
+            return copysign(inf, x)
+        except ValueError:
+            return -inf if x == pole else nan
+
+    def apply(x: Number) -> Number:
+        if type(x) is float:
+            try:
+                return on_float(x)
+            except (OverflowError, ValueError):
+                return of_float(x)
+        return elsewhere(name, of_float, formula, x)
+
+    apply.__name__ = apply.__qualname__ = name
+    return apply
+
+
+def helper_of_two(
+    name: str, on_floats: Callable[[float, float], float], formula: Callable[..., Number] | None = None
+) -> Callable[[Number, Number], Number]:
+    """A helper of two numbers."""
+
+    def apply(x: Number, y: Number) -> Number:
+        if type(x) is float and (type(y) is float or type(y) is int):
+            return on_floats(x, to_float(y))
+        return elsewhere(name, on_floats, formula, x, y)
+
+    apply.__name__ = apply.__qualname__ = name
+    return apply
+
+
+# ---- arithmetic and choices ----------------------------------------------------------------------------------------
+
+
+def divide(x: Number, y: Number) -> Number:
+    """x / y; a float divided by zero is an infinity or NaN. Exact numbers keep their own ZeroDivisionError."""
+    try:
+        return x / y
+    except ZeroDivisionError:
+        if type(y) is not float:
+            raise
+        return nan if x == 0 or x != x else copysign(inf, x) * copysign(1.0, y)
+
+
+def ratio(p: int, q: Number, x: Number) -> Number:
+    """p / q in the arithmetic of x: 1/3 of a Fraction is a Fraction."""
+    if type(q) is int and home(x) in ("fractions", "decimal", "mpmath", "sympy"):
+        one = x**0 if home(x) == "sympy" else type(x)(1)
+        return one * p / q
+    return divide(p, q)
+
+
+def float_power(x: float, y: float) -> float:
+    """C99's pow: never complex, never an exception."""
+    try:
+        return math.pow(x, y)
+    except OverflowError:
+        return -inf if x < 0 and y % 2 == 1 else inf
+    except ValueError:
+        return nan if x else copysign(inf, x) if y % 2 == 1 else inf
+
+
+def power(x: Number, y: Number) -> Number:
+    """x ** y; of real numbers of which one is a float, C99's pow."""
+    if type(x) is float and (type(y) is float or type(y) is int):
+        return float_power(x, y if type(y) is float else to_float(y))
+    if (type(x) is float and home(y) in ("builtins", "fractions") and type(y) is not complex) or (
+        type(y) is float and home(x) in ("builtins", "fractions") and type(x) is not complex
+    ):
+        return float_power(to_float(x), to_float(y))
+    return x**y
+
+
+def where(condition: Any, x: Number, y: Number) -> Number:
+    """x where the condition holds, else y. The gradient goes along the chosen branch only."""
+    if condition is True:
+        return x
+    if condition is False:
+        return y
+    if home(condition) == "sympy":
+        return sys.modules["sympy"].Piecewise((x, condition), (y, True))
+    return library(condition).where(condition, x, y)
+
+
+def still(x: Number) -> Number:
+    """A Value's number, without its history: what a recipe may choose its scale by. Anything else is itself."""
+    return x.detach().data if hasattr(type(x), "detach") else x
+
+
+def unordered(x: Number) -> bool:
+    """Whether x has no `<`: complex numbers, and SymPy's expressions until their sign is known."""
+    x = still(x)
+    return type(x) is complex or home(x) == "sympy" or (home(x) == "mpmath" and hasattr(type(x), "_mpc_"))
+
+
+def positive(x: Number) -> Any:
+    """x > 0, for choosing between two forms of one analytic function: complex numbers go by their real part."""
+    if type(x) is not float and unordered(x):
+        x = still(x)
+        return x.is_positive is not False if home(x) == "sympy" else bool(x.real > 0)
+    return x > 0
+
+
+def equal(x: Number, y: Number) -> Any:
+    """x == y by value (between Values `==` is identity)."""
+    if type(x) is float:
+        return x == y
+    x, y = still(x), still(y)
+    return bool(x == y) if unordered(x) or unordered(y) else (x <= y) & (x >= y)
+
+
+def guard(x: Number, low: int, slope: Number) -> Number:
+    """A slope inside its domain x > low, inf at the edge (its one-sided limit), NaN outside. No edge where no order."""
+    if type(x) is not float and unordered(x):
+        return slope
+    return where(x > low, slope, where(x >= low, inf, nan))
+
+
+# ---- functions of one number ---------------------------------------------------------------------------------------
+
+sqrt = helper("sqrt", math.sqrt, formula=lambda x: power(x, 0.5))
+cbrt = helper("cbrt", math.cbrt, formula=lambda x: power(x, 1 / 3))
+exp = helper("exp", math.exp)
+expm1 = helper("expm1", math.expm1, formula=lambda x: exp(x) - 1)
+log = helper("log", math.log, pole=0.0)
+log1p = helper("log1p", math.log1p, pole=-1.0, formula=lambda x: log(1 + x))
+log2 = helper("log2", math.log2, pole=0.0, formula=lambda x: log(x) / ln(2, x))
+log10 = helper("log10", math.log10, pole=0.0, formula=lambda x: log(x) / ln(10, x))
+sin = helper("sin", math.sin)
+cos = helper("cos", math.cos)
+tan = helper("tan", math.tan, formula=lambda x: sin(x) / cos(x))
+asin = helper("asin", math.asin)
+acos = helper("acos", math.acos)
+atan = helper("atan", math.atan)
+sinh = helper("sinh", math.sinh, formula=lambda x: (exp(x) - exp(-x)) / 2)
+tanh = helper("tanh", math.tanh, formula=lambda x: sinh(x) / cosh(x))
+erf = helper("erf", math.erf)
+
+
+def float_cosh(x: float) -> float:
+    try:
+        return math.cosh(x)
+    except OverflowError:  # +inf on both sides
+        return inf
+
+
+cosh = helper("cosh", float_cosh, formula=lambda x: (exp(x) + exp(-x)) / 2)
+sign = helper(
+    "sign",
+    lambda x: 1.0 if x > 0 else -1.0 if x < 0 else 0.0 * x,
+    formula=lambda x: where(x > 0, 1, where(x < 0, -1, 0 * x)),
+)
+relu = helper("relu", lambda x: x if x > 0 or x != x else 0.0, formula=lambda x: maximum(x, 0))
+
+
+def ln(n: int, x: Number) -> Number:
+    """The natural logarithm of the int n, in the arithmetic of x."""
+    if hasattr(type(x), "ln") and home(x) != "decimal":  # a Symbol keeps it by name
+        return type(x).ln(n)
+    return log(type(x)(n)) if home(x) in ("decimal", "mpmath") else log(x**0 * n) if home(x) == "sympy" else math.log(n)
+
+
+def pi(x: Number) -> Number:
+    """The number pi, in the arithmetic of x."""
+    return sys.modules[home(x)].pi if home(x) in ("mpmath", "sympy") else getattr(type(x), "pi", math.pi)
+
+
+def fade(x: Number) -> Number:
+    """exp(-|x|), written so that each branch is analytic on both sides: every derivative at 0 is right."""
+    return exp(where(positive(x), -x, x))
+
+
+def coarse(x: Number) -> Number:
+    """x rounded to a multiple of 2**-20, as a plain number: the square of one below 64 is exact."""
+    x = still(x)
+    if type(x) is float:
+        return round(x * 1048576) / 1048576 if abs(x) < 1048576 else x
+    if hasattr(x, "__array_namespace__"):
+        return x.__array_namespace__().round(x * 1048576) / 1048576
+    return type(x).coarse(x) if hasattr(type(x), "coarse") else x
+
+
+def bell(x: Number, width: int = 1) -> Number:
+    """exp(-x*x / width), without the rounding of x*x (200 ulp at 20): with h near x, x*x = h*h + (x-h)*(x+h)."""
+    h = coarse(x)
+    return where(abs(x) < 40, exp(-h * h / width) * exp(-(x - h) * (x + h) / width), exp(-x * x / width))
+
+
+def float_normal_cdf(x: float) -> float:
+    """erfc(a) / 2 at a = -x / sqrt(2), corrected for what rounding a missed: 1 ulp instead of 100 at -20."""
+    a, root, rest = -x * math.sqrt(0.5), 47453133 / 2**26, -2.799544089368687e-09  # sqrt(1/2) = root + rest
+    if not abs(x) < 40:
+        return 0.5 * math.erfc(a)
+    h = coarse(x)
+    missed = -h * root - a - h * rest - (x - h) * math.sqrt(0.5)
+    return 0.5 * (math.erfc(a) - missed * 2 / math.sqrt(math.pi) * math.exp(-a * a))
+
+
+normal_cdf = helper("normal_cdf", float_normal_cdf, formula=lambda x: (1 + erf(x / sqrt(0 * x + 2))) / 2)
+
+# ---- functions of two numbers, and of many -------------------------------------------------------------------------
+
+atan2 = helper_of_two("atan2", math.atan2)
+hypot = helper_of_two("hypot", math.hypot, formula=lambda x, y: sqrt(x * x + y * y))
+maximum = helper_of_two(
+    "maximum", lambda x, y: x if x > y or x != x else y, formula=lambda x, y: where(x > y, x, where(x <= y, y, x + y))
+)
+minimum = helper_of_two(
+    "minimum", lambda x, y: x if x < y or x != x else y, formula=lambda x, y: where(x < y, x, where(x >= y, y, x + y))
+)
+
+
+def clip(x: Number, limit: float) -> Number:
+    """x between -limit and limit."""
+    return minimum(maximum(x, -limit), limit)
+
+
+def direction(x: Number, y: Number) -> Number:
+    """x / hypot(x, y), the cosine of the angle, with no overflow on the way; 0 at the origin."""
+    size = still(maximum(abs(x), abs(y)))
+    scale = where((size > 1e-150) & (size < 1e150), 1, size)
+    u, v = divide(x, scale), divide(y, scale)
+    at_infinity = where(abs(x) < inf, 0, where(abs(y) < inf, sign(x), nan))
+    return where(size <= 0, 0, where(size < inf, divide(u, hypot(u, v)), where(size >= inf, at_infinity, nan)))
+
+
+def total(xs: Iterable[Number]) -> Number:
+    """The sum; 0 of nothing. Of floats it is rounded once, whatever the order and the Python version."""
+    xs = list(xs)
+    if set(map(type, xs)) != {float}:
+        return reduce(operator.add, xs) if xs else 0
+    try:
+        result = math.fsum(xs)
+    except OverflowError:  # on the way, or for good
+        result = math.fsum(x * 2.0**-64 for x in xs) * 2.0**64
+    except ValueError:  # inf - inf
+        return nan
+    return result if result else reduce(operator.add, xs) if not any(xs) else result
+
+
+def product(xs: Sequence[Number]) -> Number:
+    """The product, from left to right."""
+    return reduce(operator.mul, xs)
