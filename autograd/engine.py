@@ -18,7 +18,7 @@ from math import inf
 from typing import Any, NoReturn, overload
 
 from . import modes, recording, rules
-from .numeric import home, to_float
+from .numeric import as_number, home, is_number
 from .rules import Rule
 
 new = object.__new__
@@ -26,31 +26,7 @@ NOT_COMPUTED = float("0")  # the `grad` of a node that no sweep has reached: 0.0
 ENTERED = object()  # the `grad` of a node whose parents the sweep is sorting
 
 
-def as_number(data: Any) -> Any:
-    """`data` as a node keeps it: ints, floats and NumPy's scalars as float; exact and complex numbers as they are.
-
-    Raises TypeError for anything that is not a number.
-    """
-    if type(data) is float:
-        return data
-    kind = home(data)
-    if isinstance(data, (int, float)) and not isinstance(data, bool):
-        return to_float(data)
-    if isinstance(data, complex):
-        return complex(data)
-    if kind in ("fractions", "decimal") or hasattr(data, "_mpf_") or hasattr(data, "_mpc_"):
-        return data
-    if kind == "sympy" and isinstance(data, sys.modules["sympy"].Expr):
-        return data
-    if kind == "numpy" and not hasattr(data, "__len__") and data.dtype.kind in "iuf":  # a scalar, not an array
-        return float(data)
-    raise TypeError(
-        f"a Value holds one number (int, float, complex, Fraction, Decimal, or one of NumPy's, mpmath's or SymPy's), "
-        f"got {data!r:.80} of type {type(data).__name__}"
-    )
-
-
-def constant(data: Any, like: "Value") -> "Constant":
+def constant(data: Any, like: Value) -> Constant:
     """The node of a plain number that met the Value `like`. Beside an exact number an int stays an int."""
     node = new(Constant)
     node.data = data if type(data) is int and type(like.data) is not float else as_number(data)
@@ -59,7 +35,7 @@ def constant(data: Any, like: "Value") -> "Constant":
     return node
 
 
-def record(rule: Rule, operands: tuple["Value", ...]) -> "Value":
+def record(rule: Rule, operands: tuple[Value, ...]) -> Value:
     """Apply a rule: a new Value with the result, its parents, and each local derivative at this point.
 
     This is every operation, for every kind of number; `method` has a shorter way for floats.
@@ -95,7 +71,7 @@ def record(rule: Rule, operands: tuple["Value", ...]) -> "Value":
     return node
 
 
-def check_finite(rule: Rule, operands: tuple["Value", ...], out: Any, slopes: Any) -> None:
+def check_finite(rule: Rule, operands: tuple[Value, ...], out: Any, slopes: Any) -> None:
     """Raise FloatingPointError if finite operands gave a value or slope that is not finite."""
 
     def finite(x: Any) -> bool:
@@ -112,8 +88,8 @@ def check_finite(rule: Rule, operands: tuple["Value", ...], out: Any, slopes: An
         )
 
 
-def method(rule: Rule) -> Callable[..., Any]:
-    """A rule of one or two operands as a method of Value.
+def method(rule: Rule, operator: bool = False) -> Callable[..., Value]:
+    """A rule of one or two operands as a method of Value; as an operator it leaves what is no number to the other's class.
 
     Floats take a shorter way than `record` to the same node: 0.4 instead of 2 microseconds a product.
     """
@@ -141,7 +117,7 @@ def method(rule: Rule) -> Callable[..., Any]:
 
     def binary(x: Value, y: Any) -> Any:
         if not isinstance(y, Value):
-            if not accepts(y):
+            if operator and not is_number(y):
                 return NotImplemented
             y = constant(y, x)
         p, q = x.data, y.data
@@ -158,40 +134,30 @@ def method(rule: Rule) -> Callable[..., Any]:
     return recording.written_out(rule, binary, globals())
 
 
-def reflected(rule: Rule) -> Callable[..., Any]:
+def reflected(rule: Rule) -> Callable[..., Value]:
     """A rule of two operands as `2 + y`, where only the right operand is a Value."""
     apply = method(rule)
 
     def operate(y: Value, x: Any) -> Any:
-        return apply(constant(x, y), y) if accepts(x) else NotImplemented
+        return apply(constant(x, y), y) if is_number(x) else NotImplemented
 
     return operate
 
 
-def accepts(x: Any) -> bool:
-    """Whether x is a Value or a number that a Value could hold."""
-    if type(x) is float or type(x) is int or isinstance(x, Value):
-        return True
-    try:
-        as_number(x)
-    except TypeError:
-        return False
-    return True
-
-
-def comparison(name: str) -> Callable[..., Any]:
+def comparison(name: str) -> Callable[..., bool]:
     """`<`, `<=`, `>` or `>=` of data."""
 
     def compare(x: Value, y: Any) -> Any:
-        if not accepts(y):
-            return NotImplemented
-        return getattr(operators, name)(x.data, y.data if isinstance(y, Value) else y)
+        if isinstance(y, Value):
+            y = y.data
+        return getattr(operators, name)(x.data, y) if is_number(y) else NotImplemented
 
     return compare
 
 
 @lru_cache(maxsize=1024)
-def power_method(kind: type, bits: Any, exponent: Any) -> Callable[["Value"], "Value"]:
+def power_method(kind: Any, bits: str | None, exponent: Any) -> Callable[[Value], Value]:
+    """The method of `**exponent`, kept by the exponent's type and exact bits: `**2` is not `**2.0`."""
     return method(rules.power_of(exponent))
 
 
@@ -227,7 +193,7 @@ class Value:
     # many has both as tuples, in _x and _dy. A leaf has no _x.
     __slots__ = ("_dx", "_dy", "_x", "_y", "data", "grad", "label", "rule")
 
-    def __init__(self, data: Any, _children: Iterable["Value"] = (), _op: str = "", label: str = "") -> None:
+    def __init__(self, data: Any, _children: Iterable[Value] = (), _op: str = "", label: str = "") -> None:
         self.data: Any = as_number(data)
         self.grad: Any = NOT_COMPUTED
         self.label = label
@@ -242,7 +208,7 @@ class Value:
     # ---- how it was made -------------------------------------------------------------------------------------------
 
     @property
-    def parents(self) -> tuple["Value", ...]:
+    def parents(self) -> tuple[Value, ...]:
         """The nodes it was made from, in order; `a + a` has two, a leaf none."""
         x, y = self._x, self._y
         return () if x is None else x if type(x) is tuple else (x,) if y is None else (x, y)
@@ -318,7 +284,7 @@ class Value:
         for node in topological_sort(self):
             node.grad = NOT_COMPUTED
 
-    def detach(self) -> "Value":
+    def detach(self) -> Value:
         """A new leaf with the same data: gradients stop there."""
         return Value(self.data)
 
@@ -361,19 +327,20 @@ class Value:
     # ---- one line per operation ------------------------------------------------------------------------------------
 
     __lt__, __le__, __gt__, __ge__ = map(comparison, ("lt", "le", "gt", "ge"))
-    __add__, __radd__ = method(rules.ADD), reflected(rules.ADD)
-    __sub__, __rsub__ = method(rules.SUB), reflected(rules.SUB)
-    __mul__, __rmul__ = method(rules.MUL), reflected(rules.MUL)
-    __truediv__, __rtruediv__ = method(rules.DIV), reflected(rules.DIV)
+    __add__, __radd__ = method(rules.ADD, operator=True), reflected(rules.ADD)
+    __sub__, __rsub__ = method(rules.SUB, operator=True), reflected(rules.SUB)
+    __mul__, __rmul__ = method(rules.MUL, operator=True), reflected(rules.MUL)
+    __truediv__, __rtruediv__ = method(rules.DIV, operator=True), reflected(rules.DIV)
     __neg__ = method(rules.NEG)
     __abs__ = abs = method(rules.ABS)
     __rpow__ = reflected(rules.POW)
-    _power = method(rules.POW)
+    _power = method(rules.POW, operator=True)
 
-    def __pow__(self, exponent: Any) -> Any:
-        if isinstance(exponent, Value) or not accepts(exponent):
+    def __pow__(self, exponent: Any) -> Value:
+        if isinstance(exponent, Value) or not is_number(exponent):
             return self._power(exponent)
-        return power_method(type(exponent), exponent.hex() if type(exponent) is float else None, exponent)(self)
+        kind: Any = type(exponent)
+        return power_method(kind, exponent.hex() if kind is float else None, exponent)(self)
 
     sqrt = method(rules.SQRT)
     cbrt = method(rules.CBRT)
@@ -404,13 +371,13 @@ class Value:
     hypot = method(rules.HYPOT)
     atan2 = method(rules.ATAN2)
 
-    def leaky_relu(self, slope: Any = 0.01) -> "Value":
+    def leaky_relu(self, slope: Any = 0.01) -> Value:
         return record(rules.leaky_relu(slope), (self,))
 
-    def elu(self, alpha: Any = 1.0) -> "Value":
+    def elu(self, alpha: Any = 1.0) -> Value:
         return record(rules.elu(alpha), (self,))
 
-    def gelu(self, approximate: str = "none") -> "Value":
+    def gelu(self, approximate: str = "none") -> Value:
         return record(rules.gelu(approximate), (self,))
 
 
@@ -606,8 +573,7 @@ def gradients(output: Value, inputs: Value | Sequence[Value], create_graph: bool
         TypeError: output or an input is not a Value; with `create_graph`, a node's derivative is a closure made by hand.
         RuntimeError: with `create_graph`, the data of a node was changed after the forward pass.
     """
-    single = isinstance(inputs, Value)
-    wanted = [inputs] if single else list(inputs)
+    wanted = [inputs] if isinstance(inputs, Value) else list(inputs)
     for given in (output, *wanted):
         if not isinstance(given, Value):
             raise TypeError(f"gradients(output, inputs) takes Values, got {given!r:.80} of type {type(given).__name__}")
@@ -615,7 +581,7 @@ def gradients(output: Value, inputs: Value | Sequence[Value], create_graph: bool
     found = [upstream.get(x, 0.0) for x in wanted]
     if create_graph:
         found = [as_value(x) for x in found]
-    return found[0] if single else found
+    return found[0] if isinstance(inputs, Value) else found
 
 
 def as_value(x: Any) -> Value:

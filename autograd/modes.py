@@ -7,7 +7,8 @@ from typing import Any, TypeVar
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
-active: set[object] = set()  # one token per mode entered, in any thread: while it is empty nothing needs to be looked up
+# One token per mode entered, in any thread: while it is empty, an operation need not look its own modes up.
+active: set[object] = set()
 
 
 class Mode:
@@ -56,7 +57,7 @@ class Mode:
         return decorated_coroutine if iscoroutinefunction(function) else decorated  # type: ignore[return-value]
 
 
-class no_grad(Mode):  # noqa: N801 - read as a statement: `with no_grad():`
+class no_grad(Mode):
     """Operations inside compute numbers and record nothing: their results are leaves.
 
     >>> with no_grad():
@@ -66,7 +67,7 @@ class no_grad(Mode):  # noqa: N801 - read as a statement: `with no_grad():`
     on = ContextVar("no_grad", default=False)
 
 
-class detect_anomaly(Mode):  # noqa: N801
+class detect_anomaly(Mode):
     """Operations inside raise FloatingPointError at the first non-finite value or slope that came from finite operands.
 
     The error names the operation, its label, the operands and the line that made the node.

@@ -48,9 +48,46 @@ def to_float(x: Number) -> float:
         return inf if x > 0 else -inf
 
 
+def as_number(data: Any) -> Any:
+    """`data` as a Value keeps it: ints, floats and NumPy's scalars as float; exact and complex numbers as they are.
+
+    Raises TypeError for anything that is not a number.
+    """
+    if type(data) is float:
+        return data
+    kind = home(data)
+    if isinstance(data, (int, float)) and not isinstance(data, bool):
+        return to_float(data)
+    if isinstance(data, complex):
+        return complex(data)
+    if kind in ("fractions", "decimal") or hasattr(data, "_mpf_") or hasattr(data, "_mpc_"):
+        return data
+    if kind == "sympy" and isinstance(data, sys.modules["sympy"].Expr):
+        return data
+    if kind == "numpy" and not hasattr(data, "__len__") and data.dtype.kind in "iuf":  # a scalar, not an array
+        return float(data)
+    raise TypeError(
+        f"a Value holds one number (int, float, complex, Fraction, Decimal, or one of NumPy's, mpmath's or SymPy's), "
+        f"got {data!r:.80} of type {type(data).__name__}"
+    )
+
+
+def is_number(data: Any) -> bool:
+    """Whether a Value could hold it."""
+    if type(data) is float or type(data) is int:
+        return True
+    try:
+        as_number(data)
+    except TypeError:
+        return False
+    return True
+
+
 def plain(x: Number) -> Number:
     """Ints and NumPy's scalars as floats, the rest as it is; a TypeError for what is not a number at all."""
-    if isinstance(x, (bool, str, bytes, type(None), list, tuple, dict, set)) or home(x) == "numpy" and x.dtype == bool:
+    if isinstance(x, (bool, str, bytes, type(None), list, tuple, dict, set)) or (
+        home(x) == "numpy" and x.dtype == bool
+    ):
         raise TypeError(f"expected a number, got {x!r} ({type(x).__name__})")
     if isinstance(x, (int, float)):
         return to_float(x)
@@ -73,7 +110,9 @@ def elsewhere(name: str, on_float: Callable[..., float], formula: Callable[..., 
         special = __import__("jax.scipy", fromlist=["special"])
         return special.special.erf(*xs) if name == "erf" else special.stats.norm.cdf(*xs)
     if formula is None:
-        raise TypeError(f"{name} of {other!r}: a {type(other).__name__} has no {name} of its own; pass float(x) for an approximation")
+        raise TypeError(
+            f"{name} of {other!r}: a {type(other).__name__} has no {name} of its own; pass float(x) for an approximation"
+        )
     try:
         return formula(*xs)
     except TypeError as error:  # complex numbers have no order, say
@@ -81,7 +120,10 @@ def elsewhere(name: str, on_float: Callable[..., float], formula: Callable[..., 
 
 
 def helper(
-    name: str, on_float: Callable[[float], float], pole: float | None = None, formula: Callable[..., Number] | None = None
+    name: str,
+    on_float: Callable[[float], float],
+    pole: float | None = None,
+    formula: Callable[..., Number] | None = None,
 ) -> Callable[[Number], Number]:
     """A helper of one number; `pole` is where its value is -inf."""
 
@@ -223,7 +265,6 @@ asin = helper("asin", math.asin)
 acos = helper("acos", math.acos)
 atan = helper("atan", math.atan)
 sinh = helper("sinh", math.sinh, formula=lambda x: (exp(x) - exp(-x)) / 2)
-tanh = helper("tanh", math.tanh, formula=lambda x: sinh(x) / cosh(x))
 erf = helper("erf", math.erf)
 
 
@@ -235,12 +276,12 @@ def float_cosh(x: float) -> float:
 
 
 cosh = helper("cosh", float_cosh, formula=lambda x: (exp(x) + exp(-x)) / 2)
+tanh = helper("tanh", math.tanh, formula=lambda x: sinh(x) / cosh(x))
 sign = helper(
     "sign",
     lambda x: 1.0 if x > 0 else -1.0 if x < 0 else 0.0 * x,
     formula=lambda x: where(x > 0, 1, where(x < 0, -1, 0 * x)),
 )
-relu = helper("relu", lambda x: x if x > 0 or x != x else 0.0, formula=lambda x: maximum(x, 0))
 
 
 def ln(n: int, x: Number) -> Number:
@@ -281,7 +322,7 @@ def float_normal_cdf(x: float) -> float:
     a, root, rest = -x * math.sqrt(0.5), 47453133 / 2**26, -2.799544089368687e-09  # sqrt(1/2) = root + rest
     if not abs(x) < 40:
         return 0.5 * math.erfc(a)
-    h = coarse(x)
+    h: float = coarse(x)
     missed = -h * root - a - h * rest - (x - h) * math.sqrt(0.5)
     return 0.5 * (math.erfc(a) - missed * 2 / math.sqrt(math.pi) * math.exp(-a * a))
 
@@ -298,6 +339,7 @@ maximum = helper_of_two(
 minimum = helper_of_two(
     "minimum", lambda x, y: x if x < y or x != x else y, formula=lambda x, y: where(x < y, x, where(x >= y, y, x + y))
 )
+relu = helper("relu", lambda x: x if x > 0 or x != x else 0.0, formula=lambda x: maximum(x, 0))
 
 
 def clip(x: Number, limit: float) -> Number:
@@ -325,7 +367,7 @@ def total(xs: Iterable[Number]) -> Number:
         result = math.fsum(x * 2.0**-64 for x in xs) * 2.0**64
     except ValueError:  # inf - inf
         return nan
-    return result if result else reduce(operator.add, xs) if not any(xs) else result
+    return result if result or any(xs) else reduce(operator.add, xs)  # -0.0 + -0.0
 
 
 def product(xs: Sequence[Number]) -> Number:

@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from . import numeric, rules
-from .engine import Value, as_number, constant, record
+from .engine import Value, constant, record
+from .numeric import as_number
 from .rules import Rule
 
 
@@ -182,7 +183,9 @@ def operands_of(name: str, xs: Iterable[Any]) -> tuple[Any, ...]:
     try:
         return tuple(xs.ravel() if hasattr(xs, "ravel") else xs)
     except TypeError:
-        raise TypeError(f"{name} takes a sequence of Values and numbers, got {xs!r:.80} ({type(xs).__name__})") from None
+        raise TypeError(
+            f"{name} takes a sequence of Values and numbers, got {xs!r:.80} ({type(xs).__name__})"
+        ) from None
 
 
 def sum(xs: Iterable[Any]) -> Any:

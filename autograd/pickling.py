@@ -16,7 +16,8 @@ from typing import Any
 from .engine import NOT_COMPUTED, Value, new, topological_sort
 from .rules import RULES, Rule
 
-listed: ContextVar[dict[Value, int]] = ContextVar("listed")  # nodes that a pickle in progress holds, or will in its turn
+# how many lists of a pickle in progress a node stands in: its parents stand before it
+listed: ContextVar[dict[Value, int]] = ContextVar("listed")
 
 
 class Below:
@@ -46,7 +47,7 @@ class Below:
 
 
 def blank(kind: type) -> Value:
-    return new(kind)  # type: ignore[no-any-return]
+    return new(kind)
 
 
 def state(node: Value) -> tuple[Any, ...]:
@@ -100,8 +101,9 @@ def reduce_rule(rule: Rule) -> tuple[Any, ...]:
         return rule.maker, rule.parameters
     if RULES.get(rule.name) is rule:
         return built_in, (rule.name,)
-    for home in {getattr(f, "__module__", None) for f in (rule.forward, *as_tuple(rule.partials))} - {None}:
-        for name, held in vars(sys.modules.get(home, object)).items():
+    partials = (rule.partials,) if callable(rule.partials) else rule.partials
+    for home in {str(getattr(f, "__module__", "")) for f in (rule.forward, *partials)} & set(sys.modules):
+        for name, held in vars(sys.modules[home]).items():
             if held is rule or getattr(held, "rule", None) is rule:
                 return rule_named, (home, name)
     raise PicklingError(
@@ -112,10 +114,6 @@ def reduce_rule(rule: Rule) -> tuple[Any, ...]:
 
 def built_in(name: str) -> Rule:
     return RULES[name]
-
-
-def as_tuple(partials: Any) -> tuple[Any, ...]:
-    return (partials,) if callable(partials) else partials
 
 
 def rule_named(module: str, name: str) -> Rule:

@@ -44,7 +44,7 @@ class Source(str):
     def __sub__(self, other: Any) -> Source:
         return Source(f"{self} - {source(other)}")
 
-    def __mul__(self, other: Any) -> Source:  # type: ignore[override]
+    def __mul__(self, other: Any) -> Source:
         return Source(f"{self} * {source(other)}")
 
 
