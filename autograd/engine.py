@@ -11,14 +11,12 @@ No operation is named here: what they compute, and their derivatives, stand in `
 from __future__ import annotations
 
 import operator as operators
-import sys
 from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
-from math import inf
 from typing import Any, NoReturn, overload
 
 from . import modes, recording, rules
-from .numeric import as_number, home, is_number
+from .numeric import as_number, is_number
 from .rules import Rule
 
 new = object.__new__
@@ -56,7 +54,7 @@ def record(rule: Rule, operands: tuple[Value, ...]) -> Value:
     if slopes is None:
         return node
     if modes.active and modes.detect_anomaly.on.get():
-        check_finite(rule, operands, node.data, slopes)
+        modes.check_finite(rule, operands, node.data, slopes)
     # None is an edge that carries nothing: to a constant, or to what a choice did not choose
     slopes = tuple(
         [None if type(x) is Constant or (rule.choice and s == 0) else s for x, s in zip(operands, slopes, strict=True)]
@@ -69,23 +67,6 @@ def record(rule: Rule, operands: tuple[Value, ...]) -> Value:
     else:
         node._x, node._dy = operands, slopes
     return node
-
-
-def check_finite(rule: Rule, operands: tuple[Value, ...], out: Any, slopes: Any) -> None:
-    """Raise FloatingPointError if finite operands gave a value or slope that is not finite."""
-
-    def finite(x: Any) -> bool:
-        return home(x) == "sympy" or bool(abs(x) < inf)
-
-    if all(finite(x.data) for x in operands) and not (finite(out) and all(map(finite, slopes))):
-        frame = sys._getframe(1)
-        while frame.f_back and frame.f_globals["__name__"].partition(".")[0] == "autograd":
-            frame = frame.f_back
-        given = ", ".join(f"{x.label} = {x.data!r}" if x.label else repr(x.data) for x in operands[:8])
-        raise FloatingPointError(
-            f"{rule.name} of {given} gave {out!r} with local derivatives "
-            f"{', '.join(map(repr, slopes[:8]))} ({frame.f_code.co_filename}:{frame.f_lineno})"
-        )
 
 
 def method(rule: Rule, operator: bool = False) -> Callable[..., Value]:
@@ -134,12 +115,11 @@ def method(rule: Rule, operator: bool = False) -> Callable[..., Value]:
     return recording.written_out(rule, binary, globals())
 
 
-def reflected(rule: Rule) -> Callable[..., Value]:
-    """A rule of two operands as `2 + y`, where only the right operand is a Value."""
-    apply = method(rule)
+def reflected(operator: Callable[..., Value]) -> Callable[..., Value]:
+    """An operator for `2 + y`, where only the right operand is a Value."""
 
     def operate(y: Value, x: Any) -> Any:
-        return apply(constant(x, y), y) if is_number(x) else NotImplemented
+        return operator(constant(x, y), y) if is_number(x) else NotImplemented
 
     return operate
 
@@ -327,14 +307,18 @@ class Value:
     # ---- one line per operation ------------------------------------------------------------------------------------
 
     __lt__, __le__, __gt__, __ge__ = map(comparison, ("lt", "le", "gt", "ge"))
-    __add__, __radd__ = method(rules.ADD, operator=True), reflected(rules.ADD)
-    __sub__, __rsub__ = method(rules.SUB, operator=True), reflected(rules.SUB)
-    __mul__, __rmul__ = method(rules.MUL, operator=True), reflected(rules.MUL)
-    __truediv__, __rtruediv__ = method(rules.DIV, operator=True), reflected(rules.DIV)
+    __add__ = method(rules.ADD, operator=True)
+    __radd__ = reflected(__add__)
+    __sub__ = method(rules.SUB, operator=True)
+    __rsub__ = reflected(__sub__)
+    __mul__ = method(rules.MUL, operator=True)
+    __rmul__ = reflected(__mul__)
+    __truediv__ = method(rules.DIV, operator=True)
+    __rtruediv__ = reflected(__truediv__)
     __neg__ = method(rules.NEG)
     __abs__ = abs = method(rules.ABS)
-    __rpow__ = reflected(rules.POW)
     _power = method(rules.POW, operator=True)
+    __rpow__ = reflected(_power)
 
     def __pow__(self, exponent: Any) -> Value:
         if isinstance(exponent, Value) or not is_number(exponent):

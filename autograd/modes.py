@@ -1,9 +1,13 @@
 """Two switches on recording, each a context manager and a decorator: `no_grad()` and `detect_anomaly()`."""
 
+import sys
 from collections.abc import Callable
 from contextvars import ContextVar, Token
 from functools import wraps
+from math import inf
 from typing import Any, TypeVar
+
+from .numeric import home
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -77,3 +81,20 @@ class detect_anomaly(Mode):
     """
 
     on = ContextVar("detect_anomaly", default=False)
+
+
+def check_finite(rule: Any, operands: Any, out: Any, slopes: Any) -> None:
+    """Raise FloatingPointError if finite operands gave a value or slope that is not finite."""
+
+    def finite(x: Any) -> bool:
+        return home(x) == "sympy" or bool(abs(x) < inf)
+
+    if all(finite(x.data) for x in operands) and not (finite(out) and all(map(finite, slopes))):
+        frame = sys._getframe(1)
+        while frame.f_back and frame.f_globals["__name__"].partition(".")[0] == "autograd":
+            frame = frame.f_back
+        given = ", ".join(f"{x.label} = {x.data!r}" if x.label else repr(x.data) for x in operands[:8])
+        raise FloatingPointError(
+            f"{rule.name} of {given} gave {out!r} with local derivatives "
+            f"{', '.join(map(repr, slopes[:8]))} ({frame.f_code.co_filename}:{frame.f_lineno})"
+        )
