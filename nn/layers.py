@@ -1,0 +1,191 @@
+"""Neuron, Layer and MLP: micrograd's networks, number for number, with a few more choices by keyword."""
+
+from __future__ import annotations
+
+import functools
+import operator
+import random
+from collections.abc import Callable, Collection, Iterable, Sequence
+from typing import Any, SupportsFloat
+
+from autograd import Value
+from autograd.rules import MAKERS, RULES
+from nn import init as initialisation
+from nn.module import Module
+
+__all__ = ["MLP", "Layer", "Neuron"]
+
+Scalar = Value | SupportsFloat
+Activation = str | Callable[[Value], Value]
+
+
+class Neuron(Module):
+    """One weighted sum with a bias, then an activation: act(b + w1*x1 + w2*x2 + ...), added up in this order.
+
+    nin         number of inputs, at least 1
+    nonlin      False leaves the activation out, as in the last layer of a network
+    activation  "linear", the name of any unary operation ("relu", "tanh", "sigmoid", ...), or a function Value -> Value
+    bias        False leaves `b` out (it is then None)
+    init        the name of a scheme in `nn.init`, or a function (rng, fan_in, fan_out) -> float; biases start at 0
+    rng         a `random.Random` to draw from; by default the module `random`, which `random.seed` seeds
+    fan_out     how many neurons share the inputs; only the init schemes that ask for it use it
+
+    Attributes: `w` (list of Values), `b` (Value or None), `nonlin`, `activation`.
+    Raises ValueError or TypeError for any other choice, listing the accepted ones.
+    """
+
+    def __init__(
+        self,
+        nin: int,
+        nonlin: bool = True,
+        *,
+        activation: Activation = "relu",
+        bias: bool = True,
+        init: str | initialisation.Scheme = "uniform",
+        rng: random.Random | None = None,
+        fan_out: int = 1,
+    ) -> None:
+        nin, fan_out = _count("nin", nin), _count("fan_out", fan_out)
+        draw, source = _scheme(init), _source(rng)
+        self.activation = _checked_activation("activation", activation)
+        self.w = [Value(draw(source, nin, fan_out)) for _ in range(nin)]
+        self.b = Value(0.0) if bias else None
+        self.nonlin = nonlin and activation != "linear"
+
+    def __call__(self, x: Scalar | Iterable[Scalar]) -> Value:
+        """The neuron's output for `nin` inputs (numbers or Values; a neuron with one input also takes it bare).
+
+        Raises ValueError if there are more or fewer inputs than weights.
+        """
+        inputs = _inputs(x)
+        if len(inputs) != len(self.w):
+            raise ValueError(
+                f"{self!r} takes {len(self.w)} input{'s' * (len(self.w) != 1)}, got {len(inputs)}: "
+                "give one number or Value per weight"
+            )
+        products = (wi * xi for wi, xi in zip(self.w, inputs, strict=True))
+        act: Value = functools.reduce(operator.add, products) if self.b is None else sum(products, self.b)
+        if not self.nonlin:
+            return act
+        return self.activation(act) if callable(self.activation) else getattr(act, self.activation)()
+
+    def __repr__(self) -> str:
+        return f"{_title(self.activation) if self.nonlin else 'Linear'}Neuron({len(self.w)})"
+
+
+class Layer(Module):
+    """`nout` neurons that all see the same `nin` inputs; further keywords are those of Neuron.
+
+    Calling it gives the list of the neurons' outputs, or the bare Value if there is only one neuron.
+    Attribute: `neurons`.
+    """
+
+    def __init__(self, nin: int, nout: int, **kwargs: Any) -> None:
+        nout = _count("nout", nout)
+        self.neurons = [Neuron(nin, **{"fan_out": nout, **kwargs}) for _ in range(nout)]
+
+    def __call__(self, x: Scalar | Iterable[Scalar]) -> Any:
+        inputs = _inputs(x)
+        out = [neuron(inputs) for neuron in self.neurons]
+        return out[0] if len(out) == 1 else out
+
+    def __repr__(self) -> str:
+        return f"Layer of [{', '.join(map(str, self.neurons))}]"
+
+
+class MLP(Module):
+    """A multi-layer perceptron: layers in a row, the last one linear.
+
+    nin     number of inputs
+    nouts   number of neurons of each layer, the output layer last: MLP(64, [16, 10]) is 64-16-10
+    output  activation of the last layer, "linear" by default; softmax belongs to the loss (`softmax_cross_entropy`)
+
+    `activation` (of all layers but the last), `bias`, `init` and `rng` are those of Neuron. Attribute: `layers`.
+    """
+
+    def __init__(
+        self,
+        nin: int,
+        nouts: Sequence[int],
+        *,
+        activation: Activation = "relu",
+        output: Activation = "linear",
+        bias: bool = True,
+        init: str | initialisation.Scheme = "uniform",
+        rng: random.Random | None = None,
+    ) -> None:
+        if not isinstance(nouts, Sequence) or isinstance(nouts, str) or not nouts:
+            raise TypeError(f"nouts must list the number of neurons of each layer, such as [16, 10]; got {nouts!r}")
+        activation = _checked_activation("activation", activation)
+        output = _checked_activation("output", output)
+        sizes = [nin, *nouts]
+        activations = [activation] * (len(nouts) - 1) + [output]
+        self.layers = [
+            Layer(fan_in, fan_out, activation=act, bias=bias, init=init, rng=rng)
+            for fan_in, fan_out, act in zip(sizes, nouts, activations, strict=False)
+        ]
+
+    def __call__(self, x: Scalar | Iterable[Scalar]) -> Any:
+        """The last layer's output: a list of Values, or a bare Value if that layer has one neuron."""
+        for layer in self.layers:
+            x = layer(x)
+        return x
+
+    def __repr__(self) -> str:
+        return f"MLP of [{', '.join(map(str, self.layers))}]"
+
+
+def _inputs(x: Any) -> Collection[Scalar]:
+    """`x` as something that has a length: a bare number or Value becomes one input, an iterator becomes a list."""
+    if hasattr(x, "__len__"):
+        return x  # type: ignore[no-any-return]
+    return list(x) if hasattr(x, "__iter__") else [x]
+
+
+def _count(name: str, number: Any) -> int:
+    """`number` as an int of at least 1, or an error that names the argument."""
+    try:
+        count = operator.index(number)
+    except TypeError:
+        raise TypeError(f"{name} must be a whole number of at least 1, got {number!r}") from None
+    if count < 1:
+        raise ValueError(f"{name} must be at least 1, got {count}")
+    return count
+
+
+def _scheme(init: Any) -> initialisation.Scheme:
+    if callable(init):
+        return init  # type: ignore[no-any-return]
+    if init not in initialisation.SCHEMES:
+        raise ValueError(f"init must be one of {', '.join(initialisation.SCHEMES)}, or a function; got {init!r}")
+    return initialisation.SCHEMES[init]
+
+
+def _source(rng: Any) -> initialisation.Source:
+    if rng is None:
+        return random
+    if not isinstance(rng, random.Random):
+        raise TypeError(f"rng must be a random.Random, such as random.Random(0), or None; got {rng!r}")
+    return rng
+
+
+def _checked_activation(keyword: str, activation: Any) -> Activation:
+    """`activation` unchanged, or a ValueError that lists the names it may have."""
+    if callable(activation) or activation == "linear" or activation in _unary_operations():
+        return activation  # type: ignore[no-any-return]
+    hint = "; leave the output linear and use nn.softmax_cross_entropy as the loss" if activation == "softmax" else ""
+    accepted = ", ".join(["linear", *_unary_operations()])
+    raise ValueError(f"{keyword} must be one of {accepted}, or a function; got {activation!r}{hint}")
+
+
+def _unary_operations() -> list[str]:
+    """The names of all unary operations that a Value has as a method; those with a parameter take their usual one."""
+    rules = [*RULES.values(), *(make(*make.examples[0]) for make in MAKERS.values())]  # type: ignore[attr-defined]
+    return sorted(name for name in {rule.name.lower() for rule in rules if rule.arity == 1} if hasattr(Value, name))
+
+
+def _title(activation: Activation) -> str:
+    """How a neuron with this activation introduces itself: ReLU, Tanh, LeakyReLU, ..."""
+    if callable(activation):
+        activation = getattr(activation, "__name__", type(activation).__name__)
+    return activation.title().replace("_", "").replace("Relu", "ReLU")

@@ -1,0 +1,427 @@
+"""The report of a training run: one HTML file that needs nothing else, neither network nor script.
+
+Numbers that go forward are blue and gradients that come back are orange, here as in every drawing of a graph. Whatever
+comes from a user's file (names of columns, classes, the file itself) is escaped before it becomes HTML.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from html import escape
+from importlib import resources
+from typing import Any
+
+import autograd
+from autograd import Value
+from nn.data import Dataset
+from nn.layers import MLP
+from nn.losses import half_squared_error
+from nn.plot import Series, line_chart, number, percent, pixels, scatter
+from nn.train import History
+
+__all__ = ["Run", "chain_of_one_neuron", "report_html", "write_report"]
+
+MOST_CLASSES_IN_TABLE = 20
+MOST_MISTAKES = 24
+MOST_IMAGES = 60
+MOST_ROWS = 20
+MOST_POINTS = 400
+
+Row = Sequence[float]
+
+
+@dataclass
+class Run:
+    """A trained network and all that its report tells.
+
+    model     the trained MLP; its last layer gives one score per class, or one number for regression
+    history   what `nn.fit` returned
+    train     examples that it learnt from
+    test      examples held out
+    prepare   turns an example into what the model is called with
+    scale     regression: (mean, standard deviation) that targets were standardized by
+    command   the command line that gives the same run again
+    settings  name -> value, for the table at the end
+    image     (width, full ink) if examples are images, else None
+    """
+
+    model: MLP
+    history: History
+    train: Dataset
+    test: Dataset
+    prepare: Callable[[Row], Row]
+    scale: tuple[float, float] = (0.0, 1.0)
+    command: str = ""
+    settings: dict[str, str] = field(default_factory=dict)
+    image: tuple[int, float] | None = None
+    outputs: list[list[float]] = field(init=False)
+
+    def __post_init__(self) -> None:
+        with autograd.no_grad():
+            results = [self.model(self.prepare(example)) for example in self.test.examples]
+        self.outputs = [[v.data for v in result] if isinstance(result, list) else [result.data] for result in results]
+
+    @property
+    def classifies(self) -> bool:
+        """Whether the target is a class."""
+        return self.test.task == "classification"
+
+    @cached_property
+    def predictions(self) -> list[Any]:
+        """For each held-out example the index of the class with the greatest score, or the predicted number."""
+        if self.classifies:
+            return [scores.index(max(scores)) for scores in self.outputs]
+        mean, deviation = self.scale
+        return [mean + deviation * output for [output] in self.outputs]
+
+    @property
+    def accuracy(self) -> float:
+        """The share of held-out examples that are classified rightly."""
+        return 1 - len(_mistakes(self)) / len(self.test)
+
+    @property
+    def errors(self) -> tuple[float, float]:
+        """Regression: (root of the mean squared error in the target's unit, R^2 = 1 - squared error / variance)."""
+        truths = self.test.targets
+        mean = math.fsum(truths) / len(truths)
+        residual = math.dist(self.predictions, truths) ** 2
+        spread = math.dist(truths, [mean] * len(truths)) ** 2
+        return math.sqrt(residual / len(truths)), 1 - residual / spread if spread else math.nan
+
+
+def confidence(scores: Row, index: int) -> float:
+    """softmax(scores)[index]: the share that the network gives to this class."""
+    return math.exp(scores[index] - float(autograd.logsumexp(scores)))
+
+
+def chain_of_one_neuron(model: MLP, inputs: Row, target: Any, *, classify: bool, shown: int = 3) -> Value:
+    """The loss of one example as a small graph of one output neuron, swept back: its root.
+
+    The neuron is that of the right class (or the only one). Its `shown` strongest inputs stay separate; the sum of the
+    others and the bias becomes the leaf "rest", and the log-sum-exp of the other classes' scores the leaf "others".
+    Both are exact, so loss and gradients are those of the whole network.
+    """
+    *hidden, last = model.layers
+    with autograd.no_grad():
+        activity: Any = inputs
+        for layer in hidden:
+            activity = layer(activity)
+        activity = activity if isinstance(activity, list | tuple) else [activity]
+        values = [float(getattr(x, "data", x)) for x in activity]
+        scores = [neuron(values).data for neuron in last.neurons]
+    neuron = last.neurons[target if classify else 0]
+    weights = [w.data for w in neuron.w]
+    strongest = sorted(range(len(weights)), key=lambda k: -abs(weights[k] * values[k]))[:shown]
+    letter = "h" if hidden else "x"
+
+    others = [weights[k] * values[k] for k in range(len(weights)) if k not in strongest]
+    terms = [Value(math.fsum([*others, neuron.b.data if neuron.b is not None else 0.0]), label="rest")]
+    for k in sorted(strongest):
+        weight, value = f"w{_subscript(k)}", f"{letter}{_subscript(k)}"
+        terms.append(Value(weights[k], label=weight) * Value(values[k], label=value))
+        terms[-1].label = weight + value
+    score = autograd.sum(terms)
+    score.label = "score" if classify else "output"
+    if classify:
+        rivals = Value(autograd.logsumexp([s for k, s in enumerate(scores) if k != target]), label="others")
+        root = autograd.softmax_cross_entropy([score, rivals], 0)
+    else:
+        root = half_squared_error(score, target)
+    root.label = "loss"
+    root.backward()
+    return root  # type: ignore[no-any-return]
+
+
+def write_report(path: str | os.PathLike[str], run: Run) -> str:
+    """Write the report to `path`, whole or not at all, and return its absolute path. Raises OSError if that fails."""
+    target = os.path.abspath(os.fspath(path))
+    text = report_html(run)
+    handle, temporary = tempfile.mkstemp(dir=os.path.dirname(target), prefix=".report-", suffix=".html")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
+            file.write(text)
+        os.chmod(temporary, 0o666 & ~_umask())
+        os.replace(temporary, target)
+    except BaseException:
+        os.unlink(temporary)
+        raise
+    return target
+
+
+def report_html(run: Run) -> str:
+    """The report as one HTML document. Two runs alike give the same bytes."""
+    sections = [_summary(run), _learning(run)]
+    if run.classifies:
+        sections += [_images(run) if run.image else _table_of_rows(run), _confusion(run)]
+    else:
+        sections += [_scatter(run)]
+    sections += [_chain(run), _settings(run)]
+    title = f"Learning {escape(run.test.name)}"
+    style = (resources.files("nn") / "report.css").read_text("utf-8")
+    return (
+        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        """<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">\n"""
+        f"<title>{title}</title>\n<style>\n{style}</style>\n</head>\n<body>\n<main>\n"
+        + "\n".join(sections)
+        + "\n</main>\n</body>\n</html>\n"
+    )
+
+
+# ---- sections --------------------------------------------------------------------------------------------------------
+
+
+def _summary(run: Run) -> str:
+    parameters = len(run.model.parameters())
+    if run.classifies:
+        right = round(run.accuracy * len(run.test))
+        kind = "images" if run.image else "rows"
+        figure, meaning = percent(run.accuracy), f"of the held-out {kind} named rightly: {right:,} of {len(run.test):,}"
+    else:
+        deviation, r_squared = run.errors
+        figure = number(r_squared, 3)
+        meaning = (
+            f"R² on {len(run.test):,} held-out rows; predictions of “{escape(run.test.target_name)}” are off by "
+            f"{number(deviation, 3)} (root mean square)"
+        )
+    stopped = " Training was ended early, by hand." if run.history.interrupted else ""
+    return (
+        f"<header><p class=kicker>A network of scalar Values</p><h1>Learning {escape(run.test.name)}</h1>"
+        f"<p class=headline><strong>{figure}</strong> <span>{meaning}</span></p>"
+        f"<p>The network has {parameters:,} parameters: single numbers. For every batch of the "
+        f"{len(run.train):,} training examples a sweep of the chain rule finds the gradient of each."
+        f"{stopped}</p></header>"
+    )
+
+
+def _learning(run: Run) -> str:
+    history, charts = run.history, []
+    epochs = len(history.losses)
+    xs, ys = _thinned(history.step_losses, history.steps_per_epoch)
+    middles, ends = [e - 0.5 for e in range(1, epochs + 1)], list(range(1, epochs + 1))
+    held_out, right = history.validation_losses, history.validation_accuracies
+    charts.append(
+        line_chart(
+            [
+                Series("each batch", xs, ys, "faint"),
+                Series("epoch mean", middles, history.losses),
+                Series("held out", ends[: len(held_out)], held_out, "dashed"),
+            ],
+            title="Loss while training",
+            x_label="epoch",
+            y_label="loss",
+        )
+    )
+    if history.accuracies:
+        charts.append(
+            line_chart(
+                [
+                    Series("training", middles[: len(history.accuracies)], history.accuracies),
+                    Series("held out", ends[: len(right)], right, "dashed"),
+                ],
+                title="Accuracy while training",
+                x_label="epoch",
+                y_label="accuracy",
+                as_percent=True,
+                y_low=math.floor(10 * min(*history.accuracies, *right, 0.9)) / 10,
+            )
+        )
+    formula = "−log of the probability given to the right class" if run.classifies else "½ (output − target)²"
+    note = "" if run.classifies else ", with targets scaled to standard deviation 1"
+    return _section(
+        "How it learnt",
+        f"The loss of an example is {formula}{note}; an epoch is one pass over all training examples.",
+        f"<div class=charts>{''.join(charts)}</div>",
+    )
+
+
+def _images(run: Run) -> str:
+    shown = list(range(min(MOST_IMAGES, len(run.test))))
+    wrong = _mistakes(run)
+    body = f"<div class=images>{''.join(_image(run, i) for i in shown)}</div>"
+    if wrong:
+        count = f"All {len(wrong)}" if len(wrong) <= MOST_MISTAKES else f"The first {MOST_MISTAKES} of {len(wrong)}"
+        body += (
+            f"<h3>{count} mistakes</h3><p>What the network took each for, what it is, and how sure the network was.</p>"
+        )
+        body += f"<div class=images>{''.join(_image(run, i, sure=True) for i in wrong[:MOST_MISTAKES])}</div>"
+    return _section(
+        "What it sees",
+        f"The first {len(shown)} held-out images, each with the name that the network gives it. "
+        "A wrong name is marked ✗, and the right one stands beside it.",
+        body,
+    )
+
+
+def _image(run: Run, index: int, sure: bool = False) -> str:
+    assert run.image is not None
+    width, full = run.image
+    names, truth, said = run.test.class_names, run.test.targets[index], run.predictions[index]
+    picture = pixels(run.test.examples[index], width=width, full=full, title=f"an image of {names[int(truth)]}")
+    if said == truth:
+        return f"<figure>{picture}<figcaption>{escape(names[said])}</figcaption></figure>"
+    share = f"<br><small>{percent(confidence(run.outputs[index], said))}</small>" if sure else ""
+    caption = f"✗ {escape(names[said])} <small>is {escape(names[int(truth)])}</small>{share}"
+    return f'<figure class="wrong">{picture}<figcaption>{caption}</figcaption></figure>'
+
+
+def _table_of_rows(run: Run) -> str:
+    names, wrong = run.test.class_names, _mistakes(run)
+    right = sorted(set(range(len(run.test))) - set(wrong))
+    chosen = wrong[: MOST_ROWS // 2]
+    chosen += right[:: max(1, math.ceil(len(right) / (MOST_ROWS - len(chosen))))]  # evenly over the file
+    features = run.test.feature_names[:5]
+    head = "".join(f"<th class=number>{escape(name)}</th>" for name in features)
+    head += f"<th>{escape(run.test.target_name)}</th><th>network</th><th class=number>sure</th>"
+    rows = []
+    for i in chosen:
+        said, truth = run.predictions[i], int(run.test.targets[i])
+        cells = "".join(f"<td class=number>{number(x)}</td>" for x in run.test.examples[i][: len(features)])
+        verdict = escape(names[said]) if said == truth else f"✗ {escape(names[said])}"
+        cells += f"<td>{escape(names[truth])}</td><td>{verdict}</td>"
+        cells += f"<td class=number>{percent(confidence(run.outputs[i], said))}</td>"
+        rows.append(f"<tr{'' if said == truth else ' class=wrong'}>{cells}</tr>")
+    return _section(
+        "What it sees",
+        f"{len(rows)} held-out rows, mistakes first ({len(wrong)} in all): the true “{escape(run.test.target_name)}”, "
+        "what the network says, and how sure it is.",
+        f"<div class=wide><table><thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table></div>",
+    )
+
+
+def _confusion(run: Run) -> str:
+    names = run.test.class_names
+    counts = Counter(zip((int(t) for t in run.test.targets), run.predictions, strict=True))
+    mixed = sorted(((n, t, p) for (t, p), n in counts.items() if t != p), key=lambda item: (-item[0], item[1:]))
+    if mixed:
+        most = [f"{escape(names[t])} taken for {escape(names[p])} ({n}×)" for n, t, p in mixed[:3]]
+        text = f"Mixed up most often: {'; '.join(most)}."
+    else:
+        text = "Nothing was mixed up."
+    if len(names) > MOST_CLASSES_IN_TABLE:
+        return _section("What it mixes up", text, "")
+    rows = []
+    for t, name in enumerate(names):
+        total = sum(counts[t, p] for p in range(len(names)))
+        cells = [f"<th scope=row>{escape(name)}</th>"]
+        for p in range(len(names)):
+            n = counts[t, p]
+            shade = 0 if not n else 0.15 + 0.75 * n / total
+            colour = f"var(--{'forward' if t == p else 'wrong'}-rgb)"
+            strong = " class=strong" if shade > 0.5 else ""
+            style = f' style="background:rgb({colour} / {shade:.2f})"' if n else ""
+            cells.append(f"<td{strong}{style}>{n or ''}</td>")
+        rows.append(f"<tr>{''.join(cells)}<td class=share>{percent(counts[t, t] / total) if total else ''}</td></tr>")
+    head = "".join(f"<th scope=col>{escape(name)}</th>" for name in names)
+    table = (
+        f'<div class=wide><table class="confusion"><thead><tr><td></td>{head}<th>right</th></tr></thead>'
+        f"<tbody>{''.join(rows)}</tbody></table></div>"
+    )
+    return _section("What it mixes up", f"Each row is a true class, each column what the network said. {text}", table)
+
+
+def _scatter(run: Run) -> str:
+    pairs = list(zip(run.test.targets, run.predictions, strict=True))[:MOST_POINTS]
+    name = run.test.target_name
+    chart = scatter(pairs, title=f"{name}: predicted against true", x_label=f"true {name}", y_label=f"predicted {name}")
+    text = "Each dot is a held-out row; on the dashed line the prediction is exact."
+    return _section("What it predicts", text, f"<div class=charts>{chart}</div>")
+
+
+def _chain(run: Run) -> str:
+    from autograd.drawing import ledger, tree_svg
+    from autograd.drawing.figures import figure
+
+    index = _telling_example(run)
+    target = run.test.targets[index]
+    inputs = run.prepare(run.test.examples[index])
+    if run.classifies:
+        name = escape(run.test.class_names[int(target)])
+        share = confidence(run.outputs[index], int(target))
+        story = (
+            f"One held-out example of “{name}”, to which the network gave {percent(share)}, and the neuron that scores "
+            f"“{name}”. Its three strongest inputs stand alone; all its other inputs and its bias are added up in "
+            "<i>rest</i>, the scores of the other classes are joined in <i>others</i> (log-sum-exp), so that the "
+            "numbers are exactly those of the whole network."
+        )
+        slope = (
+            f"The slope of the loss with respect to the score is the probability less 1, {figure(share)} − 1 = "
+            f"<b class=backward>{figure(share - 1)}</b>. The sum hands it on unchanged; at each × it is "
+            "multiplied by the other factor. So a weight's gradient is this number times its input."
+        )
+        picture = f"<div class=specimen>{_image(run, index)}</div>" if run.image else ""
+    else:
+        mean, deviation = run.scale
+        target = (float(target) - mean) / deviation
+        story = (
+            "One held-out row and the output neuron. Its three strongest inputs stand alone; all its other inputs and "
+            "its bias are added up in <i>rest</i>, so that the numbers are exactly those of the whole network."
+        )
+        slope = (
+            "The slope of the loss with respect to the output is output − target. The sum hands it on unchanged; "
+            "at each × it is multiplied by the other factor. So a weight's gradient is this number times its input."
+        )
+        picture = ""
+    root = chain_of_one_neuron(run.model, inputs, target, classify=run.classifies)
+    return _section(
+        "The chain rule of one neuron",
+        f"{story} <b class=forward>Blue</b> numbers were computed going forward, <b class=backward>orange</b> ones are "
+        f"gradients coming back: how much the loss changes per unit of that number. {slope}",
+        f"{picture}<div class=graph>{tree_svg(root)}</div>"
+        "<h3>The same as a ledger</h3><p>Every contribution of the sweep, in the order in which it was added: the "
+        "upstream gradient times the local derivative.</p>"
+        f"<pre class=wide>{escape(str(ledger(root)))}</pre>",
+    )
+
+
+def _settings(run: Run) -> str:
+    rows = "".join(f"<tr><th scope=row>{escape(k)}</th><td>{escape(v)}</td></tr>" for k, v in run.settings.items())
+    notes = "".join(f"<p>{escape(note[0].upper() + note[1:])}.</p>" for note in run.test.notes)
+    return _section(
+        "The same again",
+        "This command gives the same network and the same page, number for number:",
+        f"<pre class=wide>{escape(run.command)}</pre>{notes}<div class=wide><table><tbody>{rows}</tbody></table></div>",
+    )
+
+
+# ---- small parts -----------------------------------------------------------------------------------------------------
+
+
+def _section(title: str, text: str, body: str) -> str:
+    return f"<section><h2>{title}</h2><p>{text}</p>{body}</section>"
+
+
+def _mistakes(run: Run) -> list[int]:
+    return [i for i, (p, t) in enumerate(zip(run.predictions, run.test.targets, strict=True)) if p != t]
+
+
+def _telling_example(run: Run) -> int:
+    """The held-out example that the network got right, yet was least sure about: its gradients are worth seeing."""
+    if not run.classifies:
+        return 0
+    right = [i for i, (p, t) in enumerate(zip(run.predictions, run.test.targets, strict=True)) if p == t]
+    return min(right or [0], key=lambda i: confidence(run.outputs[i], int(run.test.targets[i])))
+
+
+def _thinned(losses: Sequence[float], per_epoch: int) -> tuple[list[float], list[float]]:
+    """At most MOST_POINTS points (epoch, mean loss of neighbouring batches)."""
+    width = max(1, math.ceil(len(losses) / MOST_POINTS))
+    groups = [losses[start : start + width] for start in range(0, len(losses), width)]
+    return [(k * width + len(g) / 2) / per_epoch for k, g in enumerate(groups)], [math.fsum(g) / len(g) for g in groups]
+
+
+def _subscript(index: int) -> str:
+    return str(index).translate(str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉"))
+
+
+def _umask() -> int:
+    """The permissions that new files of this process do not get."""
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

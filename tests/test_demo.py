@@ -1,0 +1,120 @@
+"""`python -m nn`, as a user types it."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def nn(*words: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONIOENCODING": "utf-8"}
+    return subprocess.run(
+        [sys.executable, "-W", "error", "-m", "nn", *words],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        timeout=600,
+    )
+
+
+def accuracy(printed: str) -> float:
+    found = re.search(r"Held-out accuracy: ([\d.]+) %", printed)
+    assert found, printed
+    return float(found[1])
+
+
+@pytest.mark.slow
+def test_demo_reads_handwritten_digits(tmp_path: Path) -> None:
+    done = nn("demo", folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert accuracy(done.stdout) >= 95
+    assert f"Report: {tmp_path / 'report.html'}" in done.stdout
+
+
+def test_quick_demo_is_the_same_for_the_same_seed(tmp_path: Path) -> None:
+    words = ("demo", "--quick", "--hidden", "6", "--epochs", "1")
+    runs = [
+        nn(*words, "--seed", seed, "--output", name, folder=tmp_path) for seed, name in zip("445", "abc", strict=True)
+    ]
+    assert [run.returncode for run in runs] == [0, 0, 0], runs[0].stderr
+    a, b, c = [(tmp_path / name).read_bytes() for name in "abc"]
+    assert a == b
+    assert a != c
+    text = a.decode()
+    assert text.startswith("<!DOCTYPE html>")
+    assert text.count("<figure") >= 60
+    assert "python -m nn demo --dataset digits --hidden 6" in text
+
+
+def test_iris(tmp_path: Path) -> None:
+    done = nn("demo", "--dataset", "iris", "--epochs", "15", folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert accuracy(done.stdout) >= 90
+    assert "epoch 15/15" in done.stderr
+
+
+def test_train_on_a_file_with_text_that_looks_like_html(tmp_path: Path) -> None:
+    rows = "".join(f"{x},{x % 7},{'<script>x</script>' if x > 10 else 'small & fine'}\n" for x in range(24))
+    (tmp_path / "my data.csv").write_text(f'a,"<b>bold</b>",size\n{rows}', encoding="utf-8")
+    done = nn("train", "my data.csv", "--target", "size", "--epochs", "40", "--output", "mine.html", folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "The target 'size' is text with 2 different values: classification." in done.stdout
+    assert accuracy(done.stdout) >= 75
+    html = (tmp_path / "mine.html").read_text(encoding="utf-8")
+    assert "<script" not in html
+    assert "<b>bold" not in html
+    assert "&lt;script&gt;x&lt;/script&gt;" in html
+    assert "python -m nn train &#x27;my data.csv&#x27; --target size" in html
+
+
+def test_train_on_a_quantity(tmp_path: Path) -> None:
+    rows = "".join(f"{x},{(x / 10 - 2) ** 2}\n" for x in range(40))
+    (tmp_path / "squares.csv").write_text(f"x,y\n{rows}", encoding="utf-8")
+    done = nn("train", "squares.csv", "--target", "y", "--lr", "0.05", folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "regression" in done.stdout
+    found = re.search(r"R²: ([\d.]+);", done.stdout)
+    assert found, done.stdout
+    assert float(found[1]) > 0.9
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "message"),
+    [
+        (("demo", "--epochs", "0"), 2, "'0' is not a whole number of at least 1"),
+        (("demo", "--hidden", "16,x"), 2, "'x' is not a whole number of at least 1"),
+        (("demo", "--lr", "nan"), 2, "'nan' is not a number above 0"),
+        (("demo", "--activation", "foo"), 2, "argument --activation must be one of linear, "),
+        (("demo", "--dataset", "mnist"), 2, "invalid choice: 'mnist'"),
+        (("demo", "--output", "no/such/report.html"), 2, "there is no folder"),
+        (("demo", "--output", "."), 2, "is a folder"),
+        (("train", "no.csv", "--target", "x"), 1, "no.csv: there is no such file"),
+        (("train", "t.csv", "--target", "z"), 1, "no column 'z'; the columns are 'x', 'y'"),
+        (("train", "t.csv"), 2, "--target"),
+        ((), 2, "{demo,train}"),
+    ],
+)
+def test_mistakes_get_one_clear_line(words: tuple[str, ...], status: int, message: str, tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("x,y\n1,2\n", encoding="utf-8")
+    done = nn(*words, folder=tmp_path)
+    assert done.returncode == status
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["t.csv"]
+
+
+def test_a_learning_rate_that_is_too_large_is_told(tmp_path: Path) -> None:
+    rows = "".join(f"{x},{x * x}\n" for x in range(40))
+    (tmp_path / "t.csv").write_text(f"x,y\n{rows}", encoding="utf-8")
+    words = ("train", "t.csv", "--target", "y", "--lr", "1e200", "--activation", "linear")
+    done = nn(*words, folder=tmp_path)
+    assert done.returncode == 1
+    assert "smaller learning rate than 1e+200" in done.stderr
+    assert not (tmp_path / "report.html").exists()
