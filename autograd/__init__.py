@@ -15,19 +15,30 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from . import operations
-# from .checks import GradientError, check_gradients
+from .checks import GradientError, check_gradients
 from .engine import Constant, Value, gradients, topological_sort
-# from .functional import grad, hessian, hvp, jacobian, jvp, value_and_grad
+from .functional import grad, hessian, hvp, jacobian, jvp, value_and_grad
 from .modes import detect_anomaly, no_grad
 from .operations import (
-    abs, acos, add, asin, atan, atan2, cbrt, cos, cosh, dot, elu, erf, exp, expm1, gelu, hypot, leaky_relu, log, log1p, log2,
-    log10, logsigmoid, logsumexp, maximum, minimum, mul, neg, normal_cdf, operation, pow, prod, relu, sigmoid, silu, sin, sinh,
-    softmax_cross_entropy, softplus, sqrt, sub, sum, tan, tanh, truediv, where,
+    acos, add, asin, atan, atan2, cbrt, cos, cosh, dot, elu, erf, exp, expm1, gelu, hypot, leaky_relu, log, log1p, log2,
+    log10, logsigmoid, logsumexp, maximum, minimum, mul, neg, normal_cdf, operation, prod, relu, sigmoid, silu, sin, sinh,
+    softmax_cross_entropy, softplus, sqrt, sub, tan, tanh, truediv, where,
 )  # fmt: skip
+from .operations import abs as abs
+from .operations import pow as pow
+from .operations import sum as sum
 from .rules import Rule
 
 if TYPE_CHECKING:
     from . import drawing
+
+__all__ = [  # but for abs, pow and sum, which a star import would put in the place of Python's own
+    "Constant", "GradientError", "Rule", "Value", "acos", "add", "asin", "atan", "atan2", "cbrt", "check_gradients", "cos",
+    "cosh", "detect_anomaly", "dot", "elu", "erf", "exp", "expm1", "gelu", "grad", "gradients", "hessian", "hvp", "hypot",
+    "jacobian", "jvp", "leaky_relu", "log", "log1p", "log2", "log10", "logsigmoid", "logsumexp", "maximum", "minimum", "mul",
+    "neg", "no_grad", "normal_cdf", "operation", "prod", "relu", "sigmoid", "silu", "sin", "sinh", "softmax_cross_entropy",
+    "softplus", "sqrt", "sub", "tan", "tanh", "topological_sort", "truediv", "value_and_grad", "where",
+]  # fmt: skip
 
 __version__ = "0.1.0"
 

@@ -13,22 +13,29 @@ from __future__ import annotations
 import operator as operators
 from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
-from typing import Any, NoReturn, overload
+from typing import Any, NoReturn, TypeVar, overload
 
 from . import modes, recording, rules
 from .numeric import as_number, is_number
 from .rules import Rule
 
 new = object.__new__
+Node = TypeVar("Node", bound="Value")
 NOT_COMPUTED = float("0")  # the `grad` of a node that no sweep has reached: 0.0, but an object of its own
 ENTERED = object()  # the `grad` of a node whose parents the sweep is sorting
 
 
 def constant(data: Any, like: Value) -> Constant:
     """The node of a plain number that met the Value `like`. Beside an exact number an int stays an int."""
-    node = new(Constant)
-    node.data = data if type(data) is int and type(like.data) is not float else as_number(data)
-    node.grad, node.label, node.rule = NOT_COMPUTED, "", None
+    if type(data) is not float and (type(data) is not int or type(like.data) is float):
+        data = as_number(data)
+    return blank(Constant, data)
+
+
+def blank(kind: type[Node], data: Any) -> Node:
+    """A leaf, without the checks of `Value(data)`."""
+    node = new(kind)
+    node.data, node.grad, node.label, node.rule = data, NOT_COMPUTED, "", None
     node._x = node._y = node._dx = node._dy = None
     return node
 
@@ -39,20 +46,17 @@ def record(rule: Rule, operands: tuple[Value, ...]) -> Value:
     This is every operation, for every kind of number; `method` has a shorter way for floats.
     """
     for leaf in operands:
-        if leaf._x is None and type(leaf.data) is not float and type(leaf) is not Constant:
+        if type(leaf.data) is not float and leaf._x is None and type(leaf) is not Constant:
             leaf.data = as_number(leaf.data)  # somebody may have assigned an int, or a NumPy scalar
     numbers = tuple([operand.data for operand in operands])
-    node = new(Value)
     try:
-        node.data = rule.forward(*numbers)
-        slopes = None if modes.active and modes.no_grad.on.get() else rule.slopes(numbers, node.data)
+        node = blank(Value, rule.forward(*numbers))
+        if modes.active and modes.no_grad.on.get():
+            return node
+        slopes = rule.slopes(numbers, node.data)
     except TypeError as error:
         error.add_note(f"while computing {rule.name} of {', '.join(map(repr, numbers[:5]))}")
         raise
-    node.grad, node.label, node.rule = NOT_COMPUTED, "", None
-    node._x = node._y = node._dx = node._dy = None
-    if slopes is None:
-        return node
     if modes.active and modes.detect_anomaly.on.get():
         modes.check_finite(rule, operands, node.data, slopes)
     # None is an edge that carries nothing: to a constant, or to what a choice did not choose
@@ -97,7 +101,9 @@ def method(rule: Rule, operator: bool = False) -> Callable[..., Value]:
     first, second = partials
 
     def binary(x: Value, y: Any) -> Any:
-        if not isinstance(y, Value):
+        if type(y) is float:
+            y = blank(Constant, y)
+        elif not isinstance(y, Value):
             if operator and not is_number(y):
                 return NotImplemented
             y = constant(y, x)
@@ -252,7 +258,7 @@ class Value:
         try:
             for node in order:
                 if type(node) is not Constant:
-                    found = as_value(upstream.get(node, 0.0))
+                    found = as_value(upstream.get(node, 0.0), self)
                     node.grad = add_to(node.grad, found) if node._x is None else found
         except BaseException:
             for node, grad in before:
@@ -564,12 +570,13 @@ def gradients(output: Value, inputs: Value | Sequence[Value], create_graph: bool
     upstream = upstream_gradients(output, topological_sort(output), create_graph)
     found = [upstream.get(x, 0.0) for x in wanted]
     if create_graph:
-        found = [as_value(x) for x in found]
+        found = [as_value(x, output) for x in found]
     return found[0] if isinstance(inputs, Value) else found
 
 
-def as_value(x: Any) -> Value:
-    return x if isinstance(x, Value) else Value(x)
+def as_value(x: Any, like: Value) -> Value:
+    """x itself, or the constant of a plain number: a gradient that depends on nothing."""
+    return x if isinstance(x, Value) else constant(x, like)
 
 
 def times(x: Any, y: Any) -> Any:

@@ -96,10 +96,11 @@ def plain(x: Number) -> Number:
 
 def elsewhere(name: str, on_float: Callable[..., float], formula: Callable[..., Number] | None, *xs: Number) -> Number:
     """The helper `name` of numbers that are not all floats: the first number that is not one decides who computes."""
-    xs = tuple(plain(x) for x in xs)
-    other = next((x for x in xs if type(x) is not float), None)
+    read = tuple(plain(x) for x in xs)
+    other = next((x for x in read if type(x) is not float), None)
     if other is None:
-        return on_float(*xs)
+        return on_float(*read)
+    xs = tuple(x if type(x) is int else y for x, y in zip(xs, read, strict=True))  # an int stays exact
     owner, kind = library(other), home(other)
     own = getattr(owner, SPELLED.get(kind, {}).get(name, name), None)
     if own is not None:
@@ -176,6 +177,8 @@ def divide(x: Number, y: Number) -> Number:
 
 def ratio(p: int, q: Number, x: Number) -> Number:
     """p / q in the arithmetic of x: 1/3 of a Fraction is a Fraction."""
+    if type(x) is float:
+        return divide(p, q)
     if type(q) is int and home(x) in ("fractions", "decimal", "mpmath", "sympy"):
         one = x**0 if home(x) == "sympy" else type(x)(1)
         return one * p / q
@@ -250,8 +253,15 @@ def guard(x: Number, low: int, slope: Number) -> Number:
 
 # ---- functions of one number ---------------------------------------------------------------------------------------
 
+
+def float_cbrt(x: float) -> float:
+    """The C library's, and one step of Newton's: 1 ulp instead of 3."""
+    y = math.cbrt(x)
+    return y - (y * y * y - x) / (3 * y * y) if 1e-290 < abs(x) < 1e290 else y
+
+
 sqrt = helper("sqrt", math.sqrt, formula=lambda x: power(x, 0.5))
-cbrt = helper("cbrt", math.cbrt, formula=lambda x: power(x, 1 / 3))
+cbrt = helper("cbrt", float_cbrt, formula=lambda x: power(x, 1 / 3))
 exp = helper("exp", math.exp)
 expm1 = helper("expm1", math.expm1, formula=lambda x: exp(x) - 1)
 log = helper("log", math.log, pole=0.0)
@@ -286,6 +296,8 @@ sign = helper(
 
 def ln(n: int, x: Number) -> Number:
     """The natural logarithm of the int n, in the arithmetic of x."""
+    if type(x) is float:
+        return math.log(n)
     if hasattr(type(x), "ln") and home(x) != "decimal":  # a Symbol keeps it by name
         return type(x).ln(n)
     return log(type(x)(n)) if home(x) in ("decimal", "mpmath") else log(x**0 * n) if home(x) == "sympy" else math.log(n)
@@ -293,6 +305,8 @@ def ln(n: int, x: Number) -> Number:
 
 def pi(x: Number) -> Number:
     """The number pi, in the arithmetic of x."""
+    if type(x) is float:
+        return math.pi
     return sys.modules[home(x)].pi if home(x) in ("mpmath", "sympy") else getattr(type(x), "pi", math.pi)
 
 
@@ -342,18 +356,28 @@ minimum = helper_of_two(
 relu = helper("relu", lambda x: x if x > 0 or x != x else 0.0, formula=lambda x: maximum(x, 0))
 
 
+def at_least(x: Number, low: float) -> Number:
+    """x, but not below `low`; as it is where there is no order."""
+    return where(x < low, low, x) if type(x) is float or not unordered(x) else x
+
+
 def clip(x: Number, limit: float) -> Number:
-    """x between -limit and limit."""
-    return minimum(maximum(x, -limit), limit)
+    """x between -limit and limit; as it is where there is no order."""
+    return where(x > limit, limit, where(x < -limit, -limit, x)) if type(x) is float or not unordered(x) else x
+
+
+def in_reach(x: Number, y: Number) -> tuple[Number, Number, Number]:
+    """x and y divided by a scale, and the scale: 1, unless their squares would overflow or vanish."""
+    size = still(maximum(abs(x), abs(y)))
+    scale = where((size > 1e-150) & (size < 1e150), 1, size)
+    return divide(x, scale), divide(y, scale), scale
 
 
 def direction(x: Number, y: Number) -> Number:
     """x / hypot(x, y), the cosine of the angle, with no overflow on the way; 0 at the origin."""
-    size = still(maximum(abs(x), abs(y)))
-    scale = where((size > 1e-150) & (size < 1e150), 1, size)
-    u, v = divide(x, scale), divide(y, scale)
+    u, v, scale = in_reach(x, y)
     at_infinity = where(abs(x) < inf, 0, where(abs(y) < inf, sign(x), nan))
-    return where(size <= 0, 0, where(size < inf, divide(u, hypot(u, v)), where(size >= inf, at_infinity, nan)))
+    return where(scale <= 0, 0, where(scale < inf, divide(u, hypot(u, v)), where(scale >= inf, at_infinity, nan)))
 
 
 def total(xs: Iterable[Number]) -> Number:
@@ -362,9 +386,10 @@ def total(xs: Iterable[Number]) -> Number:
     if set(map(type, xs)) != {float}:
         return reduce(operator.add, xs) if xs else 0
     try:
-        result = math.fsum(xs)
-    except OverflowError:  # on the way, or for good
-        result = math.fsum(x * 2.0**-64 for x in xs) * 2.0**64
+        try:
+            result = math.fsum(xs)
+        except OverflowError:  # on the way, or for good
+            result = math.fsum([x * 2.0**-64 for x in xs]) * 2.0**64
     except ValueError:  # inf - inf
         return nan
     return result if result or any(xs) else reduce(operator.add, xs)  # -0.0 + -0.0

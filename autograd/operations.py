@@ -167,9 +167,9 @@ def gelu(x: Any, approximate: str = "none") -> Any:
 def where(condition: Any, x: Any, y: Any) -> Any:
     """x if the condition holds, else y: a node with both as parents, whose gradient goes to the chosen one only.
 
-    The condition is a bool, as `v > 0` is, or an array of them. Raises TypeError for a Value.
+    The condition is a bool, as `v > 0` is, or an array of them. Raises TypeError for a Value, a number or a list.
     """
-    if isinstance(condition, Value):
+    if isinstance(condition, (Value, int, float, complex, list)) and not isinstance(condition, bool):
         raise TypeError(f"where takes a bool as its condition, got {condition!r}; compare it, as in where(v > 0, x, y)")
     if not isinstance(condition, bool) and not (hasattr(condition, "item") and not hasattr(condition, "__len__")):
         found = elementwise(where, (condition, x, y))

@@ -46,7 +46,7 @@ class Below:
                     del counts[node]
 
 
-def blank(kind: type) -> Value:
+def hollow(kind: type) -> Value:
     return new(kind)
 
 
@@ -67,12 +67,12 @@ def restore(node: Value, held: tuple[Any, ...]) -> None:
 def reduce_value(node: Value) -> tuple[Any, ...]:
     """A node for pickle: a blank one, then the list of what lies below it unless that is under way, then its state."""
     below = () if node._x is None or node in listed.get({}) else (Below(node),)
-    return blank, (type(node),), below + state(node), None, None, restore
+    return hollow, (type(node),), below + state(node), None, None, restore
 
 
 def copy_value(node: Value) -> Value:
     """A node of its own with the same parents."""
-    copied = blank(type(node))
+    copied = hollow(type(node))
     restore(copied, state(node))
     return copied
 

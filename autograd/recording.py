@@ -17,7 +17,9 @@ def make(rule, otherwise):
         if type(y) is Value is type(x):
             p = x.data
             q = y.data
-            if type(p) is float is type(q) and not modes.active:
+            if type(p) is float is type(q):
+                if modes.active:
+                    return blank(Value, {forward}) if modes.no_grad.on.get() else otherwise(x, y)
                 node = new(Value)
                 node.data = {forward}
                 node.grad = NOT_COMPUTED

@@ -12,9 +12,9 @@ from math import inf, nan
 from typing import Any, NamedTuple
 
 from .numeric import (
-    Number, acos, asin, atan, atan2, bell, cbrt, clip, cos, cosh, direction, divide, equal, erf, exp, expm1, fade, guard, helper, hypot,
-    ln, log, log1p, log2, log10, maximum, minimum, normal_cdf, pi, positive, power, product, ratio, relu, sign, sin, sinh, sqrt, still,
-    tan, tanh, total, where,
+    Number, acos, asin, at_least, atan, atan2, bell, cbrt, clip, cos, cosh, direction, divide, equal, erf, exp, expm1, fade, guard,
+    helper, home, hypot, in_reach, ln, log, log1p, log2, log10, maximum, minimum, normal_cdf, pi, positive, power, product, ratio, relu, sign,
+    sin, sinh, sqrt, still, tan, tanh, total, where,
 )  # fmt: skip
 
 Partial = Callable[..., Number]  # (*operands, out) -> d out / d operand
@@ -31,7 +31,9 @@ class Rule(NamedTuple):
     forward: Callable[..., Number]  # (*operands) -> out
     partials: tuple[Partial, ...] | Slopes  # (*operands, out) -> d out / d operand, one per operand
     domain: Any = ((-3.0, 3.0),)  # an open interval per operand (the last repeats): where it may be tested
-    textbook: tuple[Partial, ...] | Slopes | None = None  # the partials as a book prints them, where ours keep more digits
+    textbook: tuple[Partial, ...] | Slopes | None = (
+        None  # the partials as books print them, where ours keep more digits
+    )
     choice: bool = False  # a slope of 0 means "not chosen": the contribution is exactly 0, whatever comes from upstream
     parameters: tuple[Any, ...] = ()  # what its maker was called with: the 3 of x**3
     maker: Callable[..., "Rule"] | None = None  # the function that makes it from its parameters
@@ -67,12 +69,14 @@ def maker(*examples: tuple[Any, ...]) -> Callable[[Callable[..., Rule]], Callabl
 
     def decorate(make: Callable[..., Rule]) -> Callable[..., Rule]:
         @lru_cache(maxsize=4096)
-        def cached(exact: tuple[Any, ...], parameters: tuple[Any, ...]) -> Rule:
+        def cached(exact: tuple[tuple[type, Any], ...]) -> Rule:
+            parameters = tuple([float.fromhex(bits) if kind is float else bits for kind, bits in exact])
             return make(*parameters)._replace(parameters=parameters, maker=made)
 
         @wraps(make)
         def made(*parameters: Any) -> Rule:
-            return cached(tuple((type(p), p.hex() if type(p) is float else None) for p in parameters), parameters)
+            given = [p.item() if home(p) == "numpy" else p for p in parameters]
+            return cached(tuple([(type(p), p.hex() if type(p) is float else p) for p in given]))
 
         made.examples = examples  # type: ignore[attr-defined]
         MAKERS[make.__name__] = made
@@ -84,13 +88,20 @@ def maker(*examples: tuple[Any, ...]) -> Callable[[Callable[..., Rule]], Callabl
 # fmt: off
 # ---- arithmetic ----------------------------------------------------------------------------------------------------
 
-POSITIVE, NONZERO = (0.2, 3.0), (0.5, 3.0)
+POSITIVE, NONZERO, HUGE = (0.2, 3.0), (0.5, 3.0), 1.7976931348623157e308
 
 
 def power_slope(x: Number, y: Number, out: Number) -> Number:
     """d x**y / dx as y * (out / x) where that is finite: rounding y - 1 in y * x**(y-1) can cost 600 ulp."""
-    usable = (abs(out) > 1e-290) & (abs(out) < 1e290)
-    return where(equal(y, 0), 0, where(usable, y * divide(out, x), y * power(x, y - 1)))
+    usable, direct = (abs(out) > 1e-290) & (abs(out) < 1e290), clip(y, HUGE) * power(x, y - 1)
+    inside = where(usable, divide(y * out, x), where(abs(out) >= 0, direct, nan))
+    return where(abs(x) > 0, inside, where(equal(y, 0), 0, direct))  # x**0 and x**1 have a slope even at 0 and NaN
+
+
+def exponent_slope(x: Number, y: Number, out: Number) -> Number:
+    """d x**y / dy = out * log(x); where out is 0 it wins over an infinite log(x). 0 at 0**0."""
+    ln_x = log(x)
+    return where(equal(x, 0) & equal(y, 0), 0, out * where(abs(out) > 0, ln_x, clip(ln_x, HUGE)))
 
 
 ADD = Rule("+",   operator.add, (lambda x, y, out: 1,               lambda x, y, out: 1))
@@ -99,8 +110,8 @@ MUL = Rule("*",   operator.mul, (lambda x, y, out: y,               lambda x, y,
 DIV = Rule("/",   divide,       (lambda x, y, out: ratio(1, y, x),  lambda x, y, out: divide(-out, y)), ((-3.0, 3.0), NONZERO))
 NEG = Rule("neg", operator.neg, (lambda x, out: -1,))
 ABS = Rule("abs", abs,          (lambda x, out: sign(x),), (POSITIVE,))
-POW = Rule("**",  power,        (power_slope, lambda x, y, out: where(equal(x, 0) & (y >= 0), 0, out * log(x))),
-           (POSITIVE, (-3.0, 3.0)), (lambda x, y, out: y * power(x, y - 1), lambda x, y, out: out * log(x)))
+POW = Rule("**",  power,        (power_slope, exponent_slope), (POSITIVE, (-3.0, 3.0)),
+           (lambda x, y, out: y * power(x, y - 1), lambda x, y, out: out * log(x)))
 
 
 @maker((2,), (3,), (-1,), (0.5,), (2.5,))
@@ -118,15 +129,16 @@ CBRT  = Rule("cbrt",  cbrt,  (lambda x, out: divide(1, 3 * out * out),), (POSITI
 EXP   = Rule("exp",   exp,   (lambda x, out: out,))
 EXPM1 = Rule("expm1", expm1, (lambda x, out: exp(x),))
 LOG   = Rule("log",   log,   (lambda x, out: guard(x, 0, divide(1, x)),), (POSITIVE,))
-LOG2  = Rule("log2",  log2,  (lambda x, out: guard(x, 0, divide(1, x * ln(2, x))),), (POSITIVE,))
-LOG10 = Rule("log10", log10, (lambda x, out: guard(x, 0, divide(1, x * ln(10, x))),), (POSITIVE,))
+LOG2  = Rule("log2",  log2,  (lambda x, out: guard(x, 0, divide(1 / ln(2, x), x)),), (POSITIVE,))
+LOG10 = Rule("log10", log10, (lambda x, out: guard(x, 0, divide(1 / ln(10, x), x)),), (POSITIVE,))
 LOG1P = Rule("log1p", log1p, (lambda x, out: guard(x, -1, divide(1, 1 + x)),), ((-0.8, 3.0),))
 SIN   = Rule("sin",   sin,   (lambda x, out: cos(x),))
 COS   = Rule("cos",   cos,   (lambda x, out: -sin(x),))
 TAN   = Rule("tan",   tan,   (lambda x, out: 1 + out * out,), ((-1.4, 1.4),))
 ASIN  = Rule("asin",  asin,  (lambda x, out: divide(1, sqrt((1 - x) * (1 + x))),), ((-0.9, 0.9),))
 ACOS  = Rule("acos",  acos,  (lambda x, out: divide(-1, sqrt((1 - x) * (1 + x))),), ((-0.9, 0.9),))
-ATAN  = Rule("atan",  atan,  (lambda x, out: divide(1, 1 + x * x),))
+ATAN  = Rule("atan",  atan,  (lambda x, out: where(abs(x) < 1e150, divide(1, 1 + x * x), divide(divide(1, x), x)),),
+             textbook=(lambda x, out: 1 / (1 + x**2),))  # x * x overflows where the slope is still above 0
 SINH  = Rule("sinh",  sinh,  (lambda x, out: cosh(x),))
 COSH  = Rule("cosh",  cosh,  (lambda x, out: sinh(x),))
 ERF   = Rule("erf",   erf,   (lambda x, out: 2 / sqrt(pi(x)) * bell(x),), textbook=(lambda x, out: 2 / sqrt(pi(x)) * exp(-x * x),))
@@ -146,22 +158,26 @@ def logistic_slope(x: Number) -> Number:
     return e / (1 + e) / (1 + e)
 
 
+def silu_slope(x: Number) -> Number:
+    """sigmoid(x) + x * its slope as one fraction: near the root at -1.28 the two terms cancel, and 24 ulp become 3."""
+    e = fade(x)
+    return where(positive(x), 1 + e * (1 + x), e * (1 + x + e)) / (1 + e) / (1 + e)
+
+
 def density(x: Number) -> Number:
     """The normal distribution's density, the slope of its cumulative function."""
     return bell(x, 2) / sqrt(2 * pi(x))
 
 
-HUGE, ROOT, CUBE = 1.7976931348623157e308, 1.5957691216057308, 0.044715  # ROOT = sqrt(8/pi): tanh(u/2) = 2 sigmoid(u) - 1
-
-
 def bend(x: Number) -> Number:
-    """The argument of gelu's sigmoid, in its tanh approximation (Hendrycks & Gimpel 2016)."""
-    return ROOT * x * (1 + CUBE * x * x)
+    """The argument of gelu's sigmoid, in its tanh approximation (Hendrycks & Gimpel 2016): tanh(u/2) = 2 sigmoid(u) - 1."""
+    return sqrt(8 / pi(x)) * x * (1 + ratio(44715, 1000000, x) * x * x)
 
 
 def gelu_tanh_slope(x: Number, sigmoid_slope: Callable[[Number], Number]) -> Number:
     """The slope of x * sigmoid(bend(x)), by the product and the chain rule."""
-    return sigmoid(bend(x)) + x * sigmoid_slope(bend(x)) * ROOT * (1 + 3 * CUBE * x * x)
+    u = bend(x)
+    return sigmoid(u) + x * sigmoid_slope(u) * sqrt(8 / pi(x)) * (1 + 3 * ratio(44715, 1000000, x) * x * x)
 
 
 sigmoid = helper("sigmoid", logistic, formula=logistic)
@@ -171,14 +187,14 @@ SIGMOID    = Rule("sigmoid",    sigmoid,    (lambda x, out: logistic_slope(x),),
 LOGSIGMOID = Rule("logsigmoid", lambda x: where(positive(x), 0, x) - log1p(fade(x)), (lambda x, out: sigmoid(-x),))
 SOFTPLUS   = Rule("softplus",   lambda x: where(positive(x), x, 0) + log1p(fade(x)), (lambda x, out: sigmoid(x),))
 RELU       = Rule("ReLU",       relu,       (lambda x, out: sign(out),), textbook=(lambda x, out: where(x > 0, 1, 0),), choice=True)
-SILU       = Rule("silu",       lambda x: maximum(x, -HUGE) * sigmoid(x),
-                  (lambda x, out: sigmoid(x) + clip(x, HUGE) * logistic_slope(x),),
+SILU       = Rule("silu",       lambda x: at_least(x, -HUGE) * sigmoid(x),
+                  (lambda x, out: silu_slope(clip(x, HUGE)),),
                   textbook=(lambda x, out: sigmoid(x) + x * sigmoid(x) * (1 - sigmoid(x)),))
 NORMAL_CDF = Rule("normal_cdf", normal_cdf, (lambda x, out: density(x),), textbook=(lambda x, out: exp(-x**2 / 2) / sqrt(2 * pi(x)),))
-GELU       = Rule("gelu",       lambda x: maximum(x, -HUGE) * normal_cdf(x),
+GELU       = Rule("gelu",       lambda x: at_least(x, -HUGE) * normal_cdf(x),
                   (lambda x, out: normal_cdf(x) + clip(x, HUGE) * density(x),),
                   textbook=(lambda x, out: normal_cdf(x) + x * exp(-x**2 / 2) / sqrt(2 * pi(x)),))
-GELU_TANH  = Rule("gelu_tanh",  lambda x: maximum(x, -HUGE) * sigmoid(bend(clip(x, 1e4))),
+GELU_TANH  = Rule("gelu_tanh",  lambda x: at_least(x, -HUGE) * sigmoid(bend(clip(x, 1e4))),
                   (lambda x, out: gelu_tanh_slope(clip(x, 1e4), logistic_slope),),
                   textbook=(lambda x, out: gelu_tanh_slope(x, lambda u: sigmoid(u) * (1 - sigmoid(u))),))
 
@@ -212,8 +228,8 @@ def share(x: Number, y: Number) -> Number:
 
 def turn(x: Number, y: Number) -> Number:
     """x / (x*x + y*y), at any scale."""
-    h = hypot(x, y)
-    return where(h < inf, divide(divide(x, h), h), divide(1, h))
+    u, v, scale = in_reach(x, y)
+    return where(scale < inf, divide(divide(u, u * u + v * v), scale), divide(0, abs(x) + abs(y)))
 
 
 MAXIMUM = Rule("maximum", maximum, (lambda x, y, out: share(x, y),     lambda x, y, out: share(y, x)), choice=True)

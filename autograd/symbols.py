@@ -71,7 +71,9 @@ class Symbol(metaclass=Helpers):
 
     def __new__(cls, content: Any) -> "Symbol":
         if not isinstance(content, str) and not is_operand(content):
-            raise TypeError(f"a Symbol is made of a name (str) or a number, got {content!r:.80} ({type(content).__name__})")
+            raise TypeError(
+                f"a Symbol is made of a name (str) or a number, got {content!r:.80} ({type(content).__name__})"
+            )
         if isinstance(content, Symbol):
             return content
         return intern("", (), int(content) if isinstance(content, bool) else content)
@@ -197,32 +199,40 @@ def simpler(symbol: Symbol, operands: list[Symbol]) -> Symbol:
             return x if is_guard(y) else y
         case "+", (x, y) if is_number(x, 0):
             return y
-        case ("+" | "-"), (x, y) if is_number(y, 0):
+        case (("+" | "-"), (x, y)) if is_number(y, 0):
             return x
         case "-", (x, y) if x is y:
             return Symbol(0)
         case "-", (x, y) if is_number(x, 0):
             return -y
-        case ("+" | "-"), (x, y) if y.operation == "neg" or is_negative(y):
+        case (("+" | "-"), (x, y)) if y.operation == "neg" or is_negative(y):
             positive = y.operands[0] if y.operands else Symbol(-y.content)
             return x - positive if symbol.operation == "+" else x + positive
         case "*", (x, y) if is_number(x, 1):
             return y
-        case ("*" | "/" | "**"), (x, y) if is_number(y, 1):
+        case (("*" | "/" | "**"), (x, y)) if is_number(y, 1):
             return x
-        case ("*" | "/"), (x, y) if x.operation == "neg":  # (-x) * y is exactly -(x * y)
-            return -simpler(node(symbol.operation, x.operands[0], y), [x.operands[0], y])
+        case (("*" | "/"), (x, y)) if x.operation == "neg":  # (-x) * y is exactly -(x * y)
+            return -simpler_node(symbol.operation, x.operands[0], y)
         case "*", (x, y) if is_number(x, -1):
             return -y
         case "*", (x, y) if x is y:
             return x**2
         case "*", (x, y) if x.operation == "*" and x.operands[1] is y:
             return x.operands[0] * y**2
+        case "/", (x, y) if x.operation == "/":
+            above, below = x.operands
+            return simpler_node("/", above, simpler_node("*", below, y))
         case "**", (_, y) if is_number(y, 0):
             return Symbol(1)
         case "neg", (x,) if x.operation == "neg":
             return x.operands[0]
     return node(symbol.operation, *operands) if operands else symbol
+
+
+def simpler_node(operation: str, *operands: Symbol) -> Symbol:
+    """An operation on simple operands, made simple itself."""
+    return simpler(node(operation, *operands), list(operands))
 
 
 # How tightly a printed part holds together. A part is put in parentheses where something tighter is needed.
@@ -261,7 +271,11 @@ def text(symbol: Symbol, names: Names = AS_READ) -> str:
     def spell(part: Symbol, printed: list[Printed]) -> Printed:
         operation = part.operation
         if not printed:
-            return name_text(names.get(part.content, part.content)) if isinstance(part.content, str) else number_text(part.content)
+            return (
+                name_text(names.get(part.content, part.content))
+                if isinstance(part.content, str)
+                else number_text(part.content)
+            )
         if operation in OPERATORS:
             own, left, right = OPERATORS[operation]
             sign = operation if operation in ("*", "/", "**") else f" {operation} "
@@ -278,7 +292,9 @@ def text(symbol: Symbol, names: Names = AS_READ) -> str:
 
 def name_text(name: str) -> Printed:
     """A name or a label; one that is not a single word may need parentheses."""
-    return name, ATOM if name.replace(".", "_").replace("'", "_").isidentifier() or name.replace(".", "", 1).isdecimal() else LABEL
+    return name, ATOM if name.replace(".", "_").replace("'", "_").isidentifier() or name.replace(
+        ".", "", 1
+    ).isdecimal() else LABEL
 
 
 def number_text(x: Any) -> Printed:
@@ -302,7 +318,11 @@ FUNCTIONS = {name: "\\" + name for name in ("sin", "cos", "tan", "sinh", "cosh",
     "asin": r"\arcsin", "acos": r"\arccos", "atan": r"\arctan", "log2": r"\log_2", "log10": r"\log_{10}",
     "minimum": r"\min", "maximum": r"\max", "sigmoid": r"\sigma", "normal_cdf": r"\Phi",
 }  # fmt: skip
-ESCAPES = {c: "\\" + c for c in "{}#$%&_"} | {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
+ESCAPES = {c: "\\" + c for c in "{}#$%&_"} | {
+    "\\": r"\textbackslash{}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+}
 BEGIN, END = r"\begin{cases} ", r" \end{cases}"
 
 
@@ -322,7 +342,11 @@ def latex(symbol: Symbol, names: Names = AS_READ) -> str:
     def spell(part: Symbol, printed: list[Printed]) -> Printed:
         operation = part.operation
         if not printed:
-            return name_latex(names.get(part.content, part.content)) if isinstance(part.content, str) else number_latex(part.content)
+            return (
+                name_latex(names.get(part.content, part.content))
+                if isinstance(part.content, str)
+                else number_latex(part.content)
+            )
         if operation == "/":
             (above, _), (below, _) = printed
             if above.startswith("-") and printed[0][1] >= PRODUCT:
@@ -377,7 +401,11 @@ def number_latex(x: Any) -> Printed:
     if spelled:
         return spelled, tightness
     digits, e, exponent = written.partition("e")
-    return (rf"{digits} \cdot 10^{{{int(exponent)}}}", PRODUCT) if e and exponent.strip("+-").isdecimal() else (written, tightness)
+    return (
+        (rf"{digits} \cdot 10^{{{int(exponent)}}}", PRODUCT)
+        if e and exponent.strip("+-").isdecimal()
+        else (written, tightness)
+    )
 
 
 # ---- a rule's formulas ---------------------------------------------------------------------------------------------

@@ -18,7 +18,7 @@ from autograd import Constant, Rule, Value, gradients, no_grad, operation, topol
 from autograd import engine as engine_module
 from autograd.engine import NOT_COMPUTED
 
-# ---- a Value ---------------------------------------------------------------------------------------------------------
+# ---- a Value -------------------------------------------------------------------------------------------------------
 
 
 def test_its_strings():
@@ -88,7 +88,7 @@ def test_arithmetic_with_what_is_no_number():
     v = Value(2.0)
     for other in ("a", None, True, [1.0]):
         for operate in (lambda: v + other, lambda: other * v, lambda: v**other, lambda: v / other, lambda: other - v):  # noqa: B023
-            with pytest.raises(TypeError, match="unsupported operand|can't multiply|concatenate|can only"):
+            with pytest.raises(TypeError, match=r"unsupported operand|can't multiply|concatenate|can only"):
                 operate()
     with pytest.raises(TypeError, match="got 'a' of type str"):
         v.maximum("a")
@@ -152,7 +152,7 @@ def test_an_interior_node_shares_one_function_per_operand():
     assert (a * a).local_derivatives[0] is (a * 3).local_derivatives[0]
 
 
-# ---- backward ----------------------------------------------------------------------------------------------------------
+# ---- backward ------------------------------------------------------------------------------------------------------
 
 
 def test_fan_out_repeated_parents_and_shared_subgraphs():
@@ -297,7 +297,7 @@ def test_decimal_and_complex():
         1 / Value(Fraction(0))
 
 
-# ---- interruption --------------------------------------------------------------------------------------------------------
+# ---- interruption --------------------------------------------------------------------------------------------------
 
 
 class Stop(BaseException):
@@ -361,7 +361,7 @@ def test_an_exception_in_a_closure_leaves_the_leaves_as_they_were():
         assert (a.grad, b.grad) == (3.0, 2.0)
 
 
-# ---- gradients -----------------------------------------------------------------------------------------------------------
+# ---- gradients -----------------------------------------------------------------------------------------------------
 
 
 def test_gradients_touch_no_grad():
@@ -410,7 +410,7 @@ def test_fourth_derivative_of_tanh():
         assert y.data == pytest.approx(expected, rel=1e-12, abs=1e-15)
 
 
-# ---- depth and size ------------------------------------------------------------------------------------------------------
+# ---- depth and size ------------------------------------------------------------------------------------------------
 
 
 def test_deep_and_wide_graphs_at_the_default_recursion_limit():
@@ -496,7 +496,7 @@ def test_bytes_per_operation():
     assert forward <= 130 and backward <= 150
 
 
-# ---- made by hand --------------------------------------------------------------------------------------------------------
+# ---- made by hand --------------------------------------------------------------------------------------------------
 
 
 def test_a_closure_of_ones_own():
@@ -537,7 +537,7 @@ def test_backward_closures_can_be_called_by_hand():
     Value(1.0)._backward()
 
 
-# ---- no_grad, detach -----------------------------------------------------------------------------------------------------
+# ---- no_grad, detach -----------------------------------------------------------------------------------------------
 
 
 def test_no_grad_records_nothing():
@@ -654,7 +654,7 @@ def test_threads_with_their_own_graphs():
     assert not problems and found == alone
 
 
-# ---- rules of one's own, functions, arrays -----------------------------------------------------------------------------------
+# ---- rules of one's own, functions, arrays -------------------------------------------------------------------------
 
 CUBE = Rule("cube", lambda x: x**3, (lambda x, out: 3 * x**2,))
 cube = operation(CUBE)

@@ -11,7 +11,7 @@ from autograd import Value, softmax_cross_entropy
 from autograd.drawing import draw_dot, trace
 from nn import MLP, Layer, Neuron
 
-# ---- micrograd: github.com/karpathy/micrograd, README and test/test_engine.py ---------------------------------------------
+# ---- micrograd: github.com/karpathy/micrograd, README and test/test_engine.py --------------------------------------
 
 
 def test_micrograds_readme():
@@ -66,7 +66,7 @@ def test_micrograds_networks_run():
     assert isinstance(Layer(3, 1)([1.0, 2.0, 3.0]), Value) and len(Layer(3, 2)([1.0, 2.0, 3.0])) == 2
 
 
-# ---- the lecture "The spelled-out intro to neural networks and backpropagation: building micrograd" -------------------------
+# ---- the lecture "The spelled-out intro to neural networks and backpropagation: building micrograd" ----------------
 
 
 def lecture_neuron():
@@ -139,7 +139,7 @@ def test_the_lectures_drawing():
     assert draw_dot(o, format="png", rankdir="TB").source != dot.source
 
 
-# ---- Matt Mazur, "A Step by Step Backpropagation Example" (2015): 2-2-2 sigmoid network, half squared error -----------------
+# ---- Matt Mazur, "A Step by Step Backpropagation Example" (2015): 2-2-2 sigmoid network, half squared error --------
 
 
 def test_mazurs_network():
@@ -172,7 +172,7 @@ def test_mazurs_network():
     assert error()[-1].data == pytest.approx(0.291027924, abs=2e-7)
 
 
-# ---- Stanford CS231n, notes "Backpropagation, Intuitions" --------------------------------------------------------------------
+# ---- Stanford CS231n, notes "Backpropagation, Intuitions" ----------------------------------------------------------
 
 
 def test_cs231ns_simple_circuit():
@@ -222,7 +222,7 @@ def test_cs231ns_softmax():
     assert [s.grad for s in scores] == pytest.approx([0.016, 0.631, 0.353 - 1], abs=1e-3)  # of rounded intermediates
 
 
-# ---- with the real micrograd -------------------------------------------------------------------------------------------------
+# ---- with the real micrograd ---------------------------------------------------------------------------------------
 
 
 @pytest.mark.peers

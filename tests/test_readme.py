@@ -36,7 +36,9 @@ def test_shell_blocks(tmp_path):
         "python -m pip install '.[test]' && python -m pytest",
     ]
     table = tmp_path / "FILE.csv"
-    table.write_text("length,width,COLUMN\n" + "".join(f"{i % 7},{i % 5 + (i % 2) * 6},{'ab'[i % 2]}\n" for i in range(60)))
+    table.write_text(
+        "length,width,COLUMN\n" + "".join(f"{i % 7},{i % 5 + (i % 2) * 6},{'ab'[i % 2]}\n" for i in range(60))
+    )
     for line in lines[2:]:
         assert line.startswith("python -m ")
         _, *command = shlex.split(line)
@@ -52,10 +54,12 @@ def test_shell_blocks(tmp_path):
 
 
 def test_the_table_of_operations_is_generated():
-    from autograd.symbols import operations_table
+    from autograd.reference import operations_table
 
-    written = README.split("<!-- operations: written by `python -m autograd.symbols` -->\n")[1].split("<!-- end of operations")[0]
-    assert written.strip() == operations_table().strip(), "run `python -m autograd.symbols` and paste what it prints"
+    written = README.split("<!-- operations: written by `python -m autograd.reference` -->\n")[1].split(
+        "<!-- end of operations"
+    )[0]
+    assert written.strip() == operations_table().strip(), "run `python -m autograd.reference` and paste what it prints"
 
 
 def test_the_picture_is_drawn_from_the_tours_own_expression():
@@ -88,7 +92,18 @@ def test_a_notebook_runs_as_plain_python(path):
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_a_notebook_runs_in_jupyter(path, tmp_path):
     done = subprocess.run(
-        [sys.executable, "-m", "jupyter", "nbconvert", "--to", "notebook", "--execute", "--output-dir", str(tmp_path), str(path)],
+        [
+            sys.executable,
+            "-m",
+            "jupyter",
+            "nbconvert",
+            "--to",
+            "notebook",
+            "--execute",
+            "--output-dir",
+            str(tmp_path),
+            str(path),
+        ],
         capture_output=True,
         text=True,
         cwd=ROOT,
@@ -98,4 +113,6 @@ def test_a_notebook_runs_in_jupyter(path, tmp_path):
     outputs = [out for cell in executed["cells"] for out in cell.get("outputs", [])]
     assert any("image/svg+xml" in out.get("data", {}) for out in outputs)
     saved = [cell for cell in json.loads(path.read_text(encoding="utf-8"))["cells"] if cell["cell_type"] == "code"]
-    assert all(cell["outputs"] for cell in saved), "save the notebook with its outputs: they are what a reader sees first"
+    assert all(cell["outputs"] for cell in saved), (
+        "save the notebook with its outputs: they are what a reader sees first"
+    )

@@ -20,8 +20,8 @@ def figure(x: Any) -> str:
         if len(written) <= 12 or not hasattr(x, "__float__"):
             return shortened(written, 24).replace("-", MINUS)
         x = float(x)
-    if math.isinf(x):
-        return "∞" if x > 0 else MINUS + "∞"
+    if not math.isfinite(x):
+        return "NaN" if math.isnan(x) else "∞" if x > 0 else MINUS + "∞"
     digits, e, exponent = f"{x:#.4g}".partition("e")
     if digits.endswith("."):  # 1234. has its four digits already
         digits = digits[:-1]
@@ -64,3 +64,13 @@ def aligned(figures: Sequence[str]) -> list[str]:
     left = max([columns(whole) for whole, _, _ in halves], default=0)
     right = max([columns(point + rest) for _, point, rest in halves], default=0)
     return [" " * (left - columns(whole)) + whole + pad(point + rest, right) for whole, point, rest in halves]
+
+
+def grid(cells: Sequence[Sequence[str]]) -> list[str]:
+    """Columns of text, each headed by its first cell, as lines with a rule below the heads."""
+    widths = [max([columns(cell) for cell in column]) for column in cells]
+    lines = [
+        "  ".join([pad(column[i], width) for column, width in zip(cells, widths, strict=True)]).rstrip()
+        for i in range(len(cells[0]))
+    ]
+    return [lines[0], "─" * max(map(columns, lines)), *lines[1:]]

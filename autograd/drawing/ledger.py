@@ -1,11 +1,12 @@
 """The ledger: one backward sweep as a table, a row for each contribution in the order in which they are made."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple, overload
 
 from ..engine import Value
-from .figures import MINUS, aligned, columns, figure, formula_text, pad, shown
-from .snapshot import Node, Snapshot, snapshot
+from .figures import aligned, columns, figure, formula_text, grid, shown
+from .snapshot import Snapshot, snapshot
 
 
 class Contribution(NamedTuple):
@@ -51,9 +52,9 @@ def ledger(root: Value | Snapshot) -> Ledger:
 
     It replays the sweep from the recorded numbers, from gradients of 0 and without touching any `grad`, so it can be read
     before `backward()` as well as after. Constants take no gradient and have no row; to what a choice such as `maximum`
-    did not choose the contribution is exactly 0.
+    did not choose the contribution is exactly 0. A node made by hand without a derivative hands nothing on.
 
-    Raises TypeError if `root` is not a Value, or if a node below it was made by hand and has no derivative.
+    Raises TypeError if `root` is not a Value.
     """
     graph = root if isinstance(root, Snapshot) else snapshot(root)
     names = unique_names(graph)
@@ -87,41 +88,36 @@ def ledger(root: Value | Snapshot) -> Ledger:
 
 
 def unique_names(graph: Snapshot) -> list[str]:
-    """What each node is called: its label, or its operation; with its id behind it where that is not enough."""
+    """What each node is called: its label or else its operation, with its id where several have the same."""
     names = [node.label or node.operation or node.kind for node in graph.nodes]
-    count: dict[str, int] = {}
-    for name in names:
-        count[name] = count.get(name, 0) + 1
-    return [name if node.label and count[name] == 1 else told_apart(node, name, count) for node, name in zip(graph.nodes, names, strict=True)]
-
-
-def told_apart(node: Node, name: str, count: dict[str, int]) -> str:
-    """The name of a node that has no label of its own."""
-    return name if count[name] == 1 and not node.label else f"{name} #{node.id}"
+    count = Counter(names)
+    return [name if count[name] == 1 else f"{name} #{node.id}" for node, name in zip(graph.nodes, names, strict=True)]
 
 
 def table(rows: Sequence[Contribution]) -> str:
     """The rows as text, figures aligned at their decimal points."""
     locals_ = aligned([figure(row.local_derivative) for row in rows])
     formulas = [formula_text(row.formula or "") for row in rows]
-    formulas = [f"{formula} = " if formula and formula != "".join(value.split()) else "" for formula, value in zip(formulas, locals_, strict=True)]
+    formulas = [
+        f"{formula} = " if formula and formula != "".join(value.split()) else ""
+        for formula, value in zip(formulas, locals_, strict=True)
+    ]
     width = max([columns(formula) for formula in formulas], default=0)
-    befores, afters = aligned([figure(row.grad_before) for row in rows]), aligned([figure(row.grad_after) for row in rows])
+    befores, afters = (
+        aligned([figure(row.grad_before) for row in rows]),
+        aligned([figure(row.grad_after) for row in rows]),
+    )
     cells = [
         ["node", *[shown(row.node, 24) for row in rows]],
         ["parent", *[shown(row.parent, 24) for row in rows]],
         ["upstream", *aligned([figure(row.upstream) for row in rows])],
         ["", *["×"] * len(rows)],
-        ["local derivative", *[" " * (width - columns(f)) + f + value for f, value in zip(formulas, locals_, strict=True)]],
+        [
+            "local derivative",
+            *[" " * (width - columns(f)) + f + value for f, value in zip(formulas, locals_, strict=True)],
+        ],
         ["", *["="] * len(rows)],
         ["contribution", *aligned([figure(row.contribution) for row in rows])],
         ["parent's grad", *[f"{before} → {after}" for before, after in zip(befores, afters, strict=True)]],
     ]
     return "\n".join(grid(cells))
-
-
-def grid(cells: Sequence[Sequence[str]]) -> list[str]:
-    """Columns of text, each headed by its first cell, as lines with a rule below the heads."""
-    widths = [max([columns(cell) for cell in column]) for column in cells]
-    lines = ["  ".join([pad(column[i], width) for column, width in zip(cells, widths, strict=True)]).rstrip() for i in range(len(cells[0]))]
-    return [lines[0], "─" * max(map(columns, lines)), *lines[1:]]

@@ -1,9 +1,8 @@
 """A graph as plain data: the one thing that every renderer sees."""
 
-import re
 from typing import Any, NamedTuple
 
-from ..engine import NOT_COMPUTED, Constant, Value, contributions, topological_sort
+from ..engine import NOT_COMPUTED, Constant, Value, contributions, seed, topological_sort
 from ..rules import Rule
 from ..symbols import Symbol, operand_names, read, text
 
@@ -80,7 +79,9 @@ def describe(value: Value, is_root: bool, ids: dict[Value, int], reader: "Reader
     ]
     grad = value.grad.data if isinstance(value.grad, Value) else value.grad
     label = str(value.label) if value.label else ""
-    return Node(ids[value], kind, value._op, label, value.data, None if value.grad is NOT_COMPUTED else grad, tuple(edges))
+    return Node(
+        ids[value], kind, value._op, label, value.data, None if value.grad is NOT_COMPUTED else grad, tuple(edges)
+    )
 
 
 def slopes_by_hand(value: Value) -> list[Any]:
@@ -90,7 +91,7 @@ def slopes_by_hand(value: Value) -> list[Any]:
     """
     if not value.parents or value.rule.closure is None:
         return [None] * len(value.parents)
-    found: dict[Value, Any] = dict(contributions(value, 1.0))
+    found: dict[Value, Any] = dict(contributions(value, seed(value)))
     return [found.pop(parent, None) for parent in value.parents]
 
 
@@ -111,11 +112,10 @@ class Reader:
         own, symbols, printed = self.rules[key]
         if not symbols:
             return (None,) * len(parents)
-        if not value.label and not any([parent.label or isinstance(parent, Constant) for parent in parents]):
+        if not value.label and not any(parent.label or isinstance(parent, Constant) for parent in parents):
             return printed
         names = names_in(own, parents, value)
-        return tuple([text(symbol, names) if symbol.operands or symbol.content in names else plain
-                      for symbol, plain in zip(symbols, printed, strict=True)])  # fmt: skip
+        return tuple([text(symbol, names) for symbol in symbols])
 
 
 def read_rule(rule: Any, count: int) -> tuple[tuple[str, ...], tuple[Symbol, ...], tuple[str, ...]]:
@@ -148,5 +148,4 @@ def number(node: Value) -> str:
     """A constant's number, for use in a formula; "" for anything else."""
     if not isinstance(node, Constant):
         return ""
-    written = f"{node.data:.4g}" if isinstance(node.data, float) else str(node.data)
-    return re.sub(r"e([+-])0*", lambda e: "e-" if e[1] == "-" else "e", written)
+    return f"{node.data:.4g}" if isinstance(node.data, float) else str(node.data)

@@ -1,0 +1,169 @@
+"""The command line: the value of an expression, every gradient, and the sweep that found them."""
+
+import os
+import sys
+from collections.abc import Sequence
+from keyword import iskeyword
+from math import isfinite
+from typing import NamedTuple
+
+from .drawing import ledger, tree_svg
+from .drawing.figures import ELLIPSIS, MINUS, aligned, columns, figure, grid
+from .engine import Value
+from .expression import build, public_operations
+
+HELP = """\
+usage: python -m autograd [--svg FILE] EXPRESSION [NAME=NUMBER ...]
+
+Compute an expression and its gradient with respect to every variable, and show the backward sweep:
+which node hands how much to which parent.
+
+    python -m autograd "tanh(a*b + c)" a=2 b=-3 c=10
+    python -m autograd "logsumexp(a, b) + leaky_relu(a - b, slope=0.2)" a=1 b=2
+    python -m autograd "softmax_cross_entropy([a, b], target=1)" a=0.1 b=2 --svg graph.svg
+
+EXPRESSION     numbers, names, + - * / **, parentheses, pi, e, and the operations below, in quotes
+NAME=NUMBER    the value of each variable
+--svg FILE     write a picture of the graph, with all of these numbers on it
+--help         show this
+
+operations: """
+
+PLAIN = str.maketrans({MINUS: "-", ELLIPSIS: "...", "─": "-", "×": "x", "→": "->", "∞": "inf", "–": "-"})
+
+
+class UsageError(ValueError):
+    """The command line is not as `--help` says."""
+
+
+class Request(NamedTuple):
+    """What the command line asks for."""
+
+    expression: str
+    variables: dict[str, Value]
+    svg: str | None
+
+
+def read_arguments(arguments: Sequence[str]) -> Request:
+    """The command line as a Request. Raises UsageError, saying what was given and what was expected."""
+    svg: str | None = None
+    words: list[str] = []
+    rest = list(arguments)
+    while rest:
+        word = rest.pop(0)
+        if word == "--svg" and not rest:
+            raise UsageError("--svg needs the name of a file, as in --svg graph.svg")
+        if word == "--svg" or word.startswith("--svg="):
+            svg = rest.pop(0) if word == "--svg" else word.removeprefix("--svg=")
+        elif word.startswith("--") and word[2:].replace("-", "").isalpha() and words:
+            raise UsageError(f"unknown option {word}; there are --svg FILE and --help")
+        else:
+            words.append(word)
+    if not words:
+        raise UsageError('expected an expression, as in python -m autograd "a*b + c" a=2 b=-3 c=10')
+    variables: dict[str, Value] = {}
+    for word in words[1:]:
+        name, equals, number = word.partition("=")
+        if not equals or not name.isidentifier() or iskeyword(name):
+            raise UsageError(f"expected NAME=NUMBER, as in a=2, got {word!r:.80} (is the expression in quotes?)")
+        if name in variables:
+            raise UsageError(f"{name} is given twice")
+        try:
+            variables[name] = Value(float(number), label=name)
+        except ValueError:
+            raise UsageError(f"{name} should be a number, as in {name}=2.5, got {number!r:.80}") from None
+    return Request(words[0], variables, svg)
+
+
+def report(expression: str, root: Value, variables: dict[str, Value]) -> str:
+    """The value, the gradients and the ledger as text. The sweep has been made."""
+    paragraphs = [f"{' '.join(expression.split())} = {exact(root.data)}"]
+    if not variables:
+        return f"{paragraphs[0]}\n\nThere is no variable in it, so there is no gradient."
+    values = aligned([exact(value.data) for value in variables.values()])
+    gradients = aligned([exact(value.grad) for value in variables.values()])
+    table = grid([["variable", *variables], ["value", *values], ["gradient", *gradients]])
+    paragraphs.append("\n".join(table))
+    rows = ledger(root)
+    if rows:
+        paragraphs.append("The sweep, from the result back to the variables:")
+        paragraphs.append(str(rows))
+    return "\n\n".join(paragraphs)
+
+
+def exact(x: float) -> str:
+    """A number with ten significant digits."""
+    return f"{x:.10g}".replace("-", MINUS) if isfinite(x) else figure(x)
+
+
+def write_file(path: str, text: str) -> None:
+    """Write a text file, whole or not at all. Raises OSError."""
+    unfinished = f"{path}.{os.getpid()}.part"
+    try:
+        with open(unfinished, "x", encoding="utf-8") as file:
+            file.write(text)
+        os.replace(unfinished, path)
+    except BaseException:
+        if os.path.exists(unfinished):
+            os.unlink(unfinished)
+        raise
+
+
+def say(text: str) -> None:
+    """Print, with plain signs where the terminal's encoding has no others."""
+    encoding = sys.stdout.encoding or "ascii"
+    try:
+        text.encode(encoding)
+    except UnicodeEncodeError:
+        text = text.translate(PLAIN).encode(encoding, "backslashreplace").decode(encoding)
+    print(text, flush=True)
+
+
+def wrapped(words: Sequence[str], first: int, width: int = 100) -> str:
+    """Words separated by commas, in lines of this width, the first of which has `first` columns taken."""
+    lines, column = [""], first
+    for word in words:
+        if column + columns(word) + 2 > width:
+            lines.append("    ")
+            column = 4
+        lines[-1] += f"{word}, "
+        column += columns(word) + 2
+    return "\n".join([line.rstrip() for line in lines]).removesuffix(",")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit status: 0, or 2 for a request that cannot be fulfilled."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    if "--help" in arguments or "-h" in arguments:
+        say(HELP + wrapped(list(public_operations()), len("operations: ")))
+        return 0
+    try:
+        request = read_arguments(arguments)
+        found = build(request.expression, request.variables)
+        root = found if isinstance(found, Value) else Value(found)
+        root.backward()
+        if request.svg is not None:
+            write_file(request.svg, tree_svg(root))
+        say(report(request.expression, root, request.variables))
+        if request.svg is not None:
+            say(f"\nThe picture is in {request.svg}")
+    except BrokenPipeError:  # the reader, `head` say, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except UsageError as error:
+        return complain(f"{error}\nTry python -m autograd --help")
+    except OSError as error:
+        return complain(f"cannot write {request.svg}: {error.strerror or error}")
+    except ValueError as error:
+        return complain(str(error))
+    return 0
+
+
+def complain(problem: str) -> int:
+    """Print an error; returns the exit status of a request that cannot be fulfilled."""
+    encoding = sys.stderr.encoding or "ascii"
+    print(f"error: {problem}".encode(encoding, "backslashreplace").decode(encoding), file=sys.stderr)
+    return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())
