@@ -14,7 +14,6 @@ imported when it is first used.
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from . import operations
 from .checks import GradientError, check_gradients
 from .engine import Constant, Value, gradients, topological_sort
 from .functional import grad, hessian, hvp, jacobian, jvp, value_and_grad
@@ -30,7 +29,7 @@ from .operations import sum as sum
 from .rules import Rule
 
 if TYPE_CHECKING:
-    from . import drawing
+    from . import drawing as drawing
 
 __all__ = [  # but for abs, pow and sum, which a star import would put in the place of Python's own
     "Constant", "GradientError", "Rule", "Value", "acos", "add", "asin", "atan", "atan2", "cbrt", "check_gradients", "cos",

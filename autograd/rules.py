@@ -92,9 +92,10 @@ POSITIVE, NONZERO, HUGE = (0.2, 3.0), (0.5, 3.0), 1.7976931348623157e308
 
 
 def power_slope(x: Number, y: Number, out: Number) -> Number:
-    """d x**y / dx as y * (out / x) where that is finite: rounding y - 1 in y * x**(y-1) can cost 600 ulp."""
-    usable, direct = (abs(out) > 1e-290) & (abs(out) < 1e290), clip(y, HUGE) * power(x, y - 1)
-    inside = where(usable, divide(y * out, x), where(abs(out) >= 0, direct, nan))
+    """d x**y / dx as y * out / x where that is finite: rounding y - 1 in y * x**(y-1) can cost 600 ulp."""
+    scaled, direct = y * out, clip(y, HUGE) * power(x, y - 1)
+    usable = (abs(out) > 2.3e-308) & (abs(scaled) < inf)
+    inside = where(usable, divide(scaled, x), where(abs(out) >= 0, direct, nan))
     return where(abs(x) > 0, inside, where(equal(y, 0), 0, direct))  # x**0 and x**1 have a slope even at 0 and NaN
 
 

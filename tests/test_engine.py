@@ -217,9 +217,11 @@ def test_a_gradient_of_zero_is_told_from_one_not_computed():
     (dead * 5).backward()
     assert a.grad == 0.0 and a.grad is not NOT_COMPUTED
     below = Value(4.0)
-    chosen = autograd.where(True, a, below.sqrt())
+    root = below.sqrt()
+    chosen = autograd.where(True, a, root)
     chosen.backward()
-    assert below.grad == 0.0 and below.grad is not NOT_COMPUTED
+    for node in (below, root):
+        assert node.grad == 0.0 and node.grad is not NOT_COMPUTED
 
 
 def test_the_root_may_be_a_leaf():

@@ -149,6 +149,7 @@ def test_argnum_by_position_name_and_tuple():
 
     assert grad(f, 1)(2.0, 3.0) == 12.0
     assert grad(f, -1)(2.0, 3.0) == 12.0
+    assert grad(f, -2)(2.0, 3.0) == 9.0
     assert grad(f, "y")(2.0, 3.0) == 12.0
     assert grad(f, "y")(y=3.0, x=2.0) == 12.0
     assert grad(f, 1)(2.0, y=3.0) == 12.0
