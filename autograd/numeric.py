@@ -198,7 +198,10 @@ def float_power(x: float, y: float) -> float:
 def power(x: Number, y: Number) -> Number:
     """x ** y; of real numbers of which one is a float, C99's pow."""
     if type(x) is float and (type(y) is float or type(y) is int):
-        return float_power(x, y if type(y) is float else to_float(y))
+        try:
+            return math.pow(x, y)
+        except (OverflowError, ValueError):
+            return float_power(x, to_float(y))
     if (type(x) is float and home(y) in ("builtins", "fractions") and type(y) is not complex) or (
         type(y) is float and home(x) in ("builtins", "fractions") and type(x) is not complex
     ):
@@ -289,11 +292,13 @@ def float_cosh(x: float) -> float:
 
 cosh = helper("cosh", float_cosh, formula=lambda x: (exp(x) + exp(-x)) / 2)
 tanh = helper("tanh", math.tanh, formula=lambda x: sinh(x) / cosh(x))
-sign = helper(
-    "sign",
-    lambda x: 1.0 if x > 0 else -1.0 if x < 0 else 0.0 * x,
-    formula=lambda x: where(x > 0, 1, where(x < 0, -1, 0 * x)),
-)
+
+
+def sign(x: Number) -> Number:
+    """1, -1 or 0; of NaN NaN."""
+    if type(x) is float:
+        return 1.0 if x > 0 else -1.0 if x < 0 else 0.0 * x
+    return elsewhere("sign", sign, lambda x: where(x > 0, 1, where(x < 0, -1, 0 * x)), x)
 
 
 def ln(n: int, x: Number) -> Number:
@@ -355,7 +360,13 @@ maximum = helper_of_two(
 minimum = helper_of_two(
     "minimum", lambda x, y: x if x < y or x != x else y, formula=lambda x, y: where(x < y, x, where(x >= y, y, x + y))
 )
-relu = helper("relu", lambda x: x if x > 0 or x != x else 0.0, formula=lambda x: maximum(x, 0))
+
+
+def relu(x: Number) -> Number:
+    """The greater of x and 0."""
+    if type(x) is float:
+        return x if x > 0 or x != x else 0.0
+    return elsewhere("relu", relu, lambda x: maximum(x, 0), x)
 
 
 def at_least(x: Number, low: float) -> Number:

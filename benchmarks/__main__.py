@@ -1,0 +1,270 @@
+"""python -m benchmarks [--quick] [--only NAME] [--json FILE] [--check]: every figure, beside the bar that it should meet.
+
+Speed is measured beside two peers: micrograd (`python -m pip install '.[bench]'`) and `benchmarks/stored.py`. The engines
+take turns in one process; a ratio is the median of that process, a figure the median of several processes, printed with
+their lowest and highest. Before every measured step all garbage is collected, off the clock.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import subprocess
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
+from pathlib import Path
+from statistics import median
+from tempfile import TemporaryDirectory
+from time import perf_counter
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@dataclass
+class Figure:
+    """One line of the table."""
+
+    group: str
+    name: str
+    value: float | None  # None: could not be measured, `note` says why
+    unit: str = ""
+    low: float | None = None  # the lowest and highest of the processes or rounds
+    high: float | None = None
+    bar: float | None = None  # what it should reach
+    at_least: bool = False  # whether the bar is a floor or a ceiling
+    aim: float | None = None
+    note: str = ""
+    failed: bool = False
+
+    @property
+    def met(self) -> bool | None:
+        """Whether the bar is met; None if there is none, or nothing to measure."""
+        if self.failed:
+            return False
+        if self.bar is None or self.value is None:
+            return None
+        return self.value >= self.bar if self.at_least else self.value <= self.bar
+
+
+def figure(group: str, name: str, found: Sequence[float], unit: str = "", **about: Any) -> Figure:
+    """The median of what was found, with its spread."""
+    return Figure(group, name, median(found), unit, min(found), max(found), **about)
+
+
+def fresh(*command: str, environment: Mapping[str, str] | None = None) -> str:
+    """What another Python process prints; RuntimeError with its complaint if it fails or crashes."""
+    done = subprocess.run(
+        [sys.executable, *command], cwd=ROOT, capture_output=True, text=True, check=False, env=environment
+    )
+    if done.returncode:
+        raise RuntimeError(f"exit status {done.returncode}: {(done.stderr.strip() or 'no output').splitlines()[-1]}")
+    return done.stdout
+
+
+def measure(name: str, /, **arguments: Any) -> Any:
+    """A measurement of `benchmarks.measure`, in a fresh process."""
+    return json.loads(fresh("-m", "benchmarks.measure", name, json.dumps(arguments)))
+
+
+# ---- the groups of figures -----------------------------------------------------------------------------------------
+
+BARS = {  # (peer, collector) -> at least so many times as fast, and the aim
+    ("micrograd", True): (8.0, 11.0),
+    ("micrograd", False): (1.8, 2.5),
+    ("stored", True): (1.6, 2.2),
+    ("stored", False): (1.4, 1.6),
+}
+
+
+def speed(quick: bool) -> Iterator[Figure]:
+    """Forward, backward and free of a graph, per operation."""
+    peers = ["stored", "micrograd"] if find_spec("micrograd") else ["stored"]
+    processes, rounds = (2, 3) if quick else (5, 5)
+    for workload in ("mix", "moons"):
+        for collector in (True, False):
+            group = f"speed: {workload}, collector {'on' if collector else 'off'}"
+            runs = [
+                measure("eager", workload=workload, collector=collector, rounds=rounds, engines=["autograd", *peers])
+                for _ in range(processes)
+            ]
+            for engine in ("autograd", *peers):
+                yield figure(group, f"{engine}: time per operation", [median(run[engine]) for run in runs], "ns")
+            for peer in peers:
+                bar, aim = BARS[peer, collector]
+                ratios = [
+                    median(theirs / ours for theirs, ours in zip(run[peer], run["autograd"], strict=True))
+                    for run in runs
+                ]
+                yield figure(group, f"times as fast as {peer}", ratios, "x", bar=bar, at_least=True, aim=aim)
+            if "micrograd" not in peers:
+                yield Figure(group, "times as fast as micrograd", None, note="not installed: pip install '.[bench]'")
+
+
+def memory(quick: bool) -> Iterator[Figure]:
+    """Bytes of a graph, per operation. The bar is for the moons step; the mix has constants, and slopes of its own."""
+    sizes = {"moons": 100 if quick else 1_000, "mix": 5_000 if quick else 50_000}
+    for workload, size in sizes.items():
+        for traced, how in ((True, "allocated"), (False, "resident")):
+            found = measure("memory", workload=workload, size=size, traced=traced)
+            for i, (when, bar) in enumerate((("after forward", 130.0), ("after backward", 150.0))):
+                name = f"{workload}: {how} {when}"
+                if found is None:
+                    yield Figure("memory per operation", name, None, note="this system does not tell")
+                else:
+                    bar_here = bar if workload == "moons" else None
+                    yield Figure("memory per operation", name, found[i], "bytes", bar=bar_here)
+
+
+def depth(quick: bool) -> Iterator[Figure]:
+    """A million operations in one graph, at the default recursion limit; ten million in one chain."""
+    group = "a million operations, collector on"
+    for name in ("chain", "wide sum", "diamond", "one sum node"):
+        try:
+            found = measure("shape", name=name, size=1_000_000)
+        except RuntimeError as error:
+            yield Figure(group, name, None, note=f"FAILED: {error}", failed=True)
+        else:
+            note = f"peak {found['peak MB']:.0f} MB, recursion limit {found['recursion limit']}"
+            yield Figure(
+                group, f"{name}: time per {'operand' if 'one' in name else 'operation'}", found["ns"], "ns", note=note
+            )
+    group = "ten million operations"
+    if quick:
+        yield Figure(group, "chain", None, note="left out by --quick")
+        return
+    try:
+        found = measure("shape", name="chain", size=10_000_000)
+    except RuntimeError as error:
+        yield Figure(group, "chain", None, note=f"FAILED: {error}", failed=True)
+    else:
+        note = f"{found['ns']:.0f} ns an operation; freed, and left with status 0"
+        yield Figure(group, "chain: peak of memory", found["peak MB"], "MB", bar=2_500.0, note=note)
+
+
+def growth(quick: bool) -> Iterator[Figure]:
+    """Whether the cost of an operation stays the same when graphs grow."""
+    sizes = [1_000, 10_000, 100_000, 1_000_000]
+    shapes, rounds = (("chain",), 1) if quick else (("chain", "wide sum", "diamond"), 3)
+    taken = {name: measure("growth", name=name, sizes=sizes, operations=300_000, rounds=rounds) for name in shapes}
+    for collector in ("off", "on"):
+        group = f"cost per operation as graphs grow, collector {collector}"
+        for name in shapes:
+            costs = [min(found) for found in taken[name][collector]]  # of the least disturbed round
+            note = ", ".join(f"{cost:.0f}" for cost in costs) + " ns at " + ", ".join(f"{size:,}" for size in sizes)
+            bar = 1.5 if collector == "off" else None
+            yield Figure(group, f"{name}: highest / lowest", max(costs) / min(costs), "x", bar=bar, note=note)
+
+
+def imports(quick: bool) -> Iterator[Figure]:
+    """The time of `import autograd`, beside that of three modules of the standard library, each in a new process."""
+    statements = {"autograd": "import autograd", "standard": "import math, typing, functools"}
+    taken: dict[str, list[float]] = {name: [] for name in statements}
+    with TemporaryDirectory() as compiled:  # as an installed package has it, and nothing is left in the folder
+        environment = {name: x for name, x in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+        environment["PYTHONPYCACHEPREFIX"] = compiled
+        for turn in range(-1, 15 if quick else 41):
+            for name, statement in statements.items():
+                start = perf_counter()
+                fresh("-c", statement, environment=environment)
+                if turn >= 0:  # the first writes the compiled files
+                    taken[name].append((perf_counter() - start) * 1e3)
+    for name, statement in statements.items():
+        yield figure("import", f'python -c "{statement}"', taken[name], "ms")
+    yield Figure("import", "ratio", median(taken["autograd"]) / median(taken["standard"]), "x", bar=1.5)
+    loaded = fresh("-c", "import sys, autograd; print([m for m in ('numpy', 'graphviz') if m in sys.modules])").strip()
+    yield Figure("import", "numpy and graphviz imported", loaded.count("'") / 2, bar=0.0)
+
+
+def second_order(quick: bool) -> Iterator[Figure]:
+    """A Hessian-vector product costs two sweeps however many numbers there are."""
+    group, sizes = "hvp: time over that of a gradient", [10, 100, 1_000]
+    if not find_spec("autograd.functional"):
+        yield Figure(group, "hvp", None, note="autograd.functional is not there")
+        return
+    ratios = measure("second_order", sizes=sizes, rounds=3 if quick else 7)
+    for n, found in zip(sizes, ratios, strict=True):
+        yield figure(group, f"n = {n:,}", found, "x")
+    medians = [median(found) for found in ratios]
+    yield Figure(group, "highest / lowest", max(medians) / min(medians), "x", bar=1.5)
+
+
+GROUPS: dict[str, Callable[[bool], Iterable[Figure]]] = {
+    "speed": speed,
+    "memory": memory,
+    "depth": depth,
+    "growth": growth,
+    "import": imports,
+    "hvp": second_order,
+}
+
+# ---- the table -----------------------------------------------------------------------------------------------------
+
+
+def machine() -> dict[str, Any]:
+    """Where the figures come from."""
+    try:
+        peer = version("micrograd")
+    except PackageNotFoundError:
+        peer = None
+    return {
+        "python": platform.python_version(),
+        "implementation": platform.python_implementation(),
+        "platform": f"{platform.system()} {platform.machine()}",
+        "cpus": os.cpu_count(),
+        "micrograd": peer,
+    }
+
+
+def number(x: float) -> str:
+    return f"{x:.2f}" if abs(x) < 20 else f"{x:.0f}"
+
+
+def line(found: Figure) -> str:
+    """`name  value unit  (low-high)  at least 8, aim 11: met`"""
+    if found.value is None:
+        return f"  {found.name:<46}        -        {found.note}"
+    spread = "" if found.low is None or found.high is None else f"{number(found.low)} - {number(found.high)}"
+    verdict = found.note
+    if found.bar is not None:
+        bar = f"{'at least' if found.at_least else 'at most'} {found.bar:g}" + (
+            f", aim {found.aim:g}" if found.aim else ""
+        )
+        verdict = f"{bar}: {'met' if found.met else 'NOT MET'}" + (f" ({found.note})" if found.note else "")
+    return f"  {found.name:<46} {number(found.value):>8} {found.unit:<5} {spread:<15} {verdict}".rstrip()
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Measure the engine beside its peers.")
+    parser.add_argument("--quick", action="store_true", help="about a minute: fewer rounds and processes")
+    parser.add_argument("--only", choices=GROUPS, action="append", help="this group of figures (may be repeated)")
+    parser.add_argument("--json", metavar="FILE", help="write the figures to a file, too")
+    parser.add_argument("--check", action="store_true", help="exit with status 1 if a bar is not met")
+    options = parser.parse_args(arguments)
+
+    facts, figures = machine(), []
+    print(", ".join(f"{name} {fact}" for name, fact in facts.items()))
+    for name in options.only or GROUPS:
+        heading = ""
+        for found in GROUPS[name](options.quick):
+            if found.group != heading:
+                heading = found.group
+                print(f"\n{heading}")
+            print(line(found), flush=True)
+            figures.append(found)
+    missed = [found for found in figures if found.met is False]
+    print(f"\n{sum(found.met is True for found in figures)} bars met, {len(missed)} not met")
+    if options.json:
+        table = [asdict(found) | {"met": found.met} for found in figures]
+        report = {"machine": facts, "quick": options.quick, "figures": table}
+        Path(options.json).write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+    return int(options.check and bool(missed))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

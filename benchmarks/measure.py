@@ -1,0 +1,214 @@
+"""The measurements, each in a process of its own: `python -m benchmarks.measure NAME JSON` prints its numbers as JSON."""
+
+from __future__ import annotations
+
+import gc
+import json
+import math
+import sys
+import threading
+import tracemalloc
+from collections.abc import Callable
+from functools import partial
+from importlib import import_module
+from itertools import pairwise
+from time import perf_counter
+from typing import Any
+
+from .workloads import SHAPES, WORKLOADS
+
+ENGINES = {"autograd": "autograd", "stored": "benchmarks.stored", "micrograd": "micrograd.engine"}
+NANO, MEGA = 1e9, 1e6
+
+
+def value_class(engine: str) -> type[Any]:
+    return import_module(ENGINES[engine]).Value  # type: ignore[no-any-return]
+
+
+def seconds(work: Callable[[], object], collector: bool) -> float:
+    """How long one call takes from a clean start: what others left is collected first, off the clock."""
+    gc.collect()
+    if not collector:
+        gc.disable()
+    try:
+        start = perf_counter()
+        work()
+        return perf_counter() - start
+    finally:
+        gc.enable()
+
+
+# ---- speed ---------------------------------------------------------------------------------------------------------
+
+
+def eager(workload: str, collector: bool, rounds: int, engines: list[str]) -> dict[str, list[float]]:
+    """Nanoseconds per operation of forward, backward and free, by engine, for each round; the engines take turns."""
+    built = {engine: WORKLOADS[workload](value_class(engine)) for engine in engines}
+    for engine, graph in built.items():  # warms up, and shows that all compute the same
+        graph.step()
+        for leaf, reference in zip(graph.leaves, built[engines[0]].leaves, strict=True):
+            if not math.isclose(leaf.grad, reference.grad, rel_tol=1e-9, abs_tol=1e-9):
+                raise AssertionError(
+                    f"{workload}: {engine} finds a gradient {leaf.grad}, {engines[0]} {reference.grad}"
+                )
+    taken: dict[str, list[float]] = {engine: [] for engine in engines}
+    for turn in range(rounds):
+        first = turn % len(engines)
+        for engine in engines[first:] + engines[:first]:
+            graph = built[engine]
+            taken[engine].append(seconds(graph.step, collector) / graph.operations * NANO)
+    return taken
+
+
+# ---- memory --------------------------------------------------------------------------------------------------------
+
+
+def resident() -> float | None:
+    """Bytes of memory that this process holds now; None where the system does not tell."""
+    try:
+        with open("/proc/self/statm") as file:
+            pages = int(file.read().split()[1])
+    except OSError:
+        return None
+    from resource import getpagesize
+
+    return pages * getpagesize()
+
+
+def peak_resident() -> float:
+    """The most bytes that this process ever held."""
+    from resource import RUSAGE_SELF, getrusage
+
+    return getrusage(RUSAGE_SELF).ru_maxrss * (1.0 if sys.platform == "darwin" else 1024.0)
+
+
+def memory(workload: str, size: int, traced: bool) -> list[float] | None:
+    """Bytes per operation of a graph: after forward, after backward."""
+    graph = WORKLOADS[workload](value_class("autograd"), size)
+    warm_up = WORKLOADS[workload](value_class("autograd"), 10)
+    warm_up.step()
+    gc.collect()
+    if traced:
+        tracemalloc.start()
+
+    def held() -> float | None:
+        return tracemalloc.get_traced_memory()[0] if traced else resident()
+
+    before = held()
+    root = graph.forward()
+    forward = held()
+    root.backward()
+    gc.collect()
+    backward = held()
+    if before is None or forward is None or backward is None:
+        return None
+    return [(forward - before) / graph.operations, (backward - before) / graph.operations]
+
+
+# ---- depth and size ------------------------------------------------------------------------------------------------
+
+
+def shape(name: str, size: int) -> dict[str, float]:
+    """Build, sweep and free one big graph at the default recursion limit: the time per operation, the peak of memory."""
+    value = value_class("autograd")
+
+    def work() -> None:
+        root, leaf, expected = SHAPES[name](value, size)
+        root.backward()
+        if leaf.grad != expected:
+            raise AssertionError(f"{name} of {size}: the gradient is {leaf.grad}, not {expected}")
+
+    taken = seconds(work, collector=True)
+    return {"ns": taken / size * NANO, "peak MB": peak_resident() / MEGA, "recursion limit": sys.getrecursionlimit()}
+
+
+def growth(name: str, sizes: list[int], operations: int, rounds: int) -> dict[str, list[list[float]]]:
+    """Nanoseconds per operation at each size, for each round, with the collector off and on.
+
+    A small graph is built again and again until as many operations are done as `operations` says.
+    """
+    value = value_class("autograd")
+
+    def work(size: int) -> None:
+        for _ in range(max(1, operations // size)):
+            SHAPES[name](value, size)[0].backward()
+
+    work(sizes[0])
+    taken: dict[str, list[list[float]]] = {"off": [[] for _ in sizes], "on": [[] for _ in sizes]}
+    for _ in range(rounds):
+        for collector, by_size in taken.items():
+            for size, found in zip(sizes, by_size, strict=True):
+                done = max(1, operations // size) * size
+                found.append(seconds(partial(work, size), collector == "on") / done * NANO)
+    return taken
+
+
+# ---- second order --------------------------------------------------------------------------------------------------
+
+
+def second_order(sizes: list[int], rounds: int) -> list[list[float]]:
+    """Time of a Hessian-vector product over the time of a gradient, of Rosenbrock's function of n numbers, by round."""
+    from autograd import functional
+
+    def rosenbrock(xs: list[Any]) -> Any:
+        total = 0.0
+        for x, y in pairwise(xs):
+            total = total + 100.0 * (y - x * x) ** 2 + (1.0 - x) ** 2
+        return total
+
+    gradient, product = functional.grad(rosenbrock), functional.hvp(rosenbrock)
+    ratios: list[list[float]] = []
+    for n in sizes:
+        at, vector, repeats = [0.1 + i % 7 / 7 for i in range(n)], [1.0 - i % 3 for i in range(n)], max(1, 5_000 // n)
+
+        def gradients(at: list[float] = at, repeats: int = repeats) -> None:
+            for _ in range(repeats):
+                gradient(at)
+
+        def products(at: list[float] = at, vector: list[float] = vector, repeats: int = repeats) -> None:
+            for _ in range(repeats):
+                product(at, vector)
+
+        gradients(repeats=1)
+        products(repeats=1)
+        ratios.append([seconds(products, collector=False) / seconds(gradients, collector=False) for _ in range(rounds)])
+    return ratios
+
+
+# ---- a process's work ----------------------------------------------------------------------------------------------
+
+MEASUREMENTS: dict[str, Callable[..., Any]] = {
+    "eager": eager,
+    "memory": memory,
+    "shape": shape,
+    "growth": growth,
+    "second_order": second_order,
+}
+
+
+def in_deep_stack(work: Callable[[], Any]) -> Any:
+    """Run `work` where recursion may go deep, as micrograd's sort does."""
+    found: list[Any] = []
+    limit = sys.getrecursionlimit()
+    threading.stack_size(512 * 1024 * 1024)
+    sys.setrecursionlimit(1_000_000)
+    try:
+        thread = threading.Thread(target=lambda: found.append(work()))
+        thread.start()
+        thread.join()
+    finally:
+        threading.stack_size(0)
+        sys.setrecursionlimit(limit)
+    if not found:
+        raise RuntimeError("the measurement failed, see above")
+    return found[0]
+
+
+def main() -> None:
+    name, arguments = sys.argv[1], json.loads(sys.argv[2])
+    work = partial(MEASUREMENTS[name], **arguments)
+    print(json.dumps(in_deep_stack(work) if name == "eager" else work()))
+
+
+if __name__ == "__main__":
+    main()
