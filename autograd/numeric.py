@@ -15,6 +15,7 @@ from functools import reduce
 from math import copysign, inf, nan
 from typing import Any
 
+HUGE = sys.float_info.max
 Number = Any  # a float, an exact number, a Value, a Symbol or an array: what a rule may be read with
 
 # ---- who computes --------------------------------------------------------------------------------------------------
@@ -377,6 +378,19 @@ def at_least(x: Number, low: float) -> Number:
 def clip(x: Number, limit: float) -> Number:
     """x between -limit and limit; as it is where there is no order."""
     return where(x > limit, limit, where(x < -limit, -limit, x)) if type(x) is float or not unordered(x) else x
+
+
+def power_slope(x: Number, y: Number, out: Number) -> Number:
+    """d x**y / dx as y * out / x where that is finite: rounding y - 1 in y * x**(y-1) can cost 600 ulp."""
+    scaled = y * out
+    if (
+        type(x) is float is type(out) and x > 0 and out > 2.3e-308 and abs(scaled) < inf
+    ):  # the same, in a fifth of the time
+        return scaled / x
+    direct = clip(y, HUGE) * power(x, y - 1)
+    usable = (abs(out) > 2.3e-308) & (abs(scaled) < inf)
+    inside = where(usable, divide(scaled, x), where(abs(out) >= 0, direct, nan))
+    return where(abs(x) > 0, inside, where(equal(y, 0), 0, direct))  # x**0 and x**1 have a slope even at 0 and NaN
 
 
 def in_reach(x: Number, y: Number) -> tuple[Number, Number, Number]:
