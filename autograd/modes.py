@@ -83,12 +83,12 @@ class detect_anomaly(Mode):
     on = ContextVar("detect_anomaly", default=False)
 
 
+def finite(x: Any) -> bool:
+    return home(x) == "sympy" or bool(abs(x) < inf)
+
+
 def check_finite(rule: Any, operands: Any, out: Any, slopes: Any) -> None:
     """Raise FloatingPointError if finite operands gave a value or slope that is not finite."""
-
-    def finite(x: Any) -> bool:
-        return home(x) == "sympy" or bool(abs(x) < inf)
-
     if all(finite(x.data) for x in operands) and not (finite(out) and all(map(finite, slopes))):
         frame = sys._getframe(1)
         while frame.f_back and frame.f_globals["__name__"].partition(".")[0] == "autograd":
@@ -98,3 +98,14 @@ def check_finite(rule: Any, operands: Any, out: Any, slopes: Any) -> None:
             f"{rule.name} of {given} gave {out!r} with local derivatives "
             f"{', '.join(map(repr, slopes[:8]))} ({frame.f_code.co_filename}:{frame.f_lineno})"
         )
+
+
+def check_sweep(order: Any) -> None:
+    """Raise FloatingPointError at the first node of a sweep that made a gradient of finite factors overflow."""
+    for node in reversed(order):
+        for parent, slope in zip(node.parents, node.slopes):
+            if slope is not None and finite(node.grad) and finite(slope) and not finite(node.grad * slope):
+                raise FloatingPointError(
+                    f"the gradient of {parent!r} is not finite: {node!r} ({node._op}) has the "
+                    f"upstream gradient {node.grad!r} and the local derivative {slope!r}"
+                )

@@ -111,14 +111,14 @@ def elsewhere(name: str, on_float: Callable[..., float], formula: Callable[..., 
     if kind.startswith("jax") and name in ("erf", "normal_cdf"):
         special = __import__("jax.scipy", fromlist=["special"])
         return special.special.erf(*xs) if name == "erf" else special.stats.norm.cdf(*xs)
+    lacking = f"{name} of {other!r}: a {type(other).__name__} has no {name}"
     if formula is None:
-        raise TypeError(
-            f"{name} of {other!r}: a {type(other).__name__} has no {name} of its own; pass float(x) for an approximation"
-        )
+        raise TypeError(f"{lacking} of its own; pass float(x) for an approximation")
     try:
         return formula(*xs)
-    except TypeError as error:  # complex numbers have no order, say
-        raise TypeError(f"{name} of {other!r} ({type(other).__name__}): {error}") from error
+    except TypeError as error:
+        reason = "complex numbers have no order" if type(other) is complex else "pass float(x) for an approximation"
+        raise TypeError(f"{lacking}, and none can be made of what it has; {reason}") from error
 
 
 def helper(

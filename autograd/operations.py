@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from . import numeric, rules
-from .engine import Value, constant, record
-from .numeric import as_number
+from .engine import Value, constant, describe, record
+from .numeric import as_number, is_number
 from .rules import Rule
 
 
@@ -39,11 +39,12 @@ def function(rule: Rule) -> Callable[..., Any]:
             (xs,) = operands
             return apply(rule, tuple(xs))
         if len(operands) != rule.arity:
-            raise TypeError(f"{rule.name} takes {rule.arity} operands, got {len(operands)}")
+            raise TypeError(f"{rule.name} takes {rule.arity} operand{'s' * (rule.arity > 1)}, got {len(operands)}")
         found = elementwise(operation, operands)
         return apply(rule, operands) if found is None else found
 
     operation.__name__ = operation.__qualname__ = rule.name
+    operation.__doc__ = describe(rule)
     operation.rule = rule  # type: ignore[attr-defined]
     return operation
 
@@ -65,7 +66,7 @@ def operation(rule: Rule) -> Callable[..., Any]:
 
 def check(rule: Rule) -> None:
     """Read a user's rule with Symbols: raise TypeError, naming the rule and the mistake, if it cannot be."""
-    from inspect import signature
+    from inspect import Parameter, signature
 
     from .symbols import Symbol
 
@@ -75,7 +76,12 @@ def check(rule: Rule) -> None:
     try:
         kinds = [p.kind for p in signature(rule.forward).parameters.values() if p.default is p.empty]
     except ValueError:  # some functions written in C do not tell
-        kinds = [1] * (count or 3)  # type: ignore[list-item]
+        kinds = [Parameter.POSITIONAL_ONLY if count else Parameter.VAR_POSITIONAL] * (count or 1)
+    if count is None and Parameter.VAR_POSITIONAL not in kinds:
+        raise TypeError(
+            f"rule {rule.name!r}: the partials are one function, which is for a rule of any number of operands, "
+            f"`lambda *xs: ...`; with one operand give a tuple of one partial, with its comma: (partial,)"
+        )
     if count is not None and len(kinds) != count:
         raise TypeError(
             f"rule {rule.name!r}: forward takes {len(kinds)} operand{'s' * (len(kinds) != 1)}, but there "
@@ -99,8 +105,14 @@ def check(rule: Rule) -> None:
             found = read(*arguments)
         except TypeError as error:
             raise TypeError(f"rule {rule.name!r}: {what} cannot be read with Symbols: {error}") from error
-        if what.startswith("the") and len(list(found)) != len(operands):
-            raise TypeError(f"rule {rule.name!r}: {what} gave {len(list(found))} slopes for {len(operands)} operands")
+        results = list(found) if what == "the callable of slopes" and hasattr(found, "__iter__") else [found]
+        for result in results:
+            if not isinstance(result, Symbol) and not is_number(result):
+                raise TypeError(
+                    f"rule {rule.name!r}: {what} gave {result!r}, which is no number; does it return its result?"
+                )
+        if what == "the callable of slopes" and len(results) != len(operands):
+            raise TypeError(f"rule {rule.name!r}: {what} gave {len(results)} slopes for {len(operands)} operands")
 
 
 # ---- one line per operation ----------------------------------------------------------------------------------------

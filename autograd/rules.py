@@ -12,7 +12,7 @@ from math import inf, nan
 from typing import Any, NamedTuple
 
 from .numeric import (
-    HUGE, Number, acos, asin, at_least, atan, atan2, bell, cbrt, clip, cos, cosh, direction, divide, equal, erf, exp, expm1, fade, guard,
+    HUGE, Number, acos, as_number, asin, at_least, atan, atan2, bell, cbrt, clip, cos, cosh, direction, divide, equal, erf, exp, expm1, fade, guard,
     helper, home, hypot, in_reach, ln, log, log1p, log2, log10, maximum, minimum, normal_cdf, pi, positive, power, power_slope, product, ratio, relu, sign,
     sin, sinh, sqrt, still, tan, tanh, total, where,
 )  # fmt: skip
@@ -202,12 +202,14 @@ def gelu(approximate: str = "none") -> Rule:
 @maker((0.01,), (0.2,))
 def leaky_relu(slope: Any = 0.01) -> Rule:
     """x where x > 0, else slope * x (Maas, Hannun & Ng 2013)."""
+    as_number(slope)
     return Rule("leaky_relu", lambda x: where(x > 0, x, slope * x), (lambda x, out: where(x > 0, 1, where(x <= 0, slope, nan)),))
 
 
 @maker((1.0,), (0.5,))
 def elu(alpha: Any = 1.0) -> Rule:
     """x where x > 0, else alpha * (exp(x) - 1) (Clevert, Unterthiner & Hochreiter 2016)."""
+    as_number(alpha)
     return Rule("elu", lambda x: where(x > 0, x, alpha * expm1(x)), (lambda x, out: where(x > 0, 1, alpha * exp(x)),))
 
 

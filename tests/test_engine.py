@@ -79,7 +79,7 @@ def test_bool_and_float_say_what_to_use():
     v = Value(2.0)
     with pytest.raises(TypeError, match=r"v\.data"):
         bool(v)
-    for cut in (float, math.exp, lambda v: np.array([v], dtype=float)):
+    for cut in (float, int, complex, math.exp, lambda v: np.array([v], dtype=float)):
         with pytest.raises(TypeError, match=r"autograd\.exp"):
             cut(v)
 
@@ -373,7 +373,7 @@ def test_gradients_touch_no_grad():
     assert gradients(y, iter([a])) == [3.0]
     assert all(v.grad is NOT_COMPUTED for v in (a, b, y, other))
     for bad in (lambda: gradients(y, 3.0), lambda: gradients(2.0, a), lambda: gradients(y, [a, None])):
-        with pytest.raises(TypeError):
+        with pytest.raises(TypeError, match=r"gradients\(output, inputs\) takes Values, got"):
             bad()
 
 
@@ -623,6 +623,25 @@ def test_no_grad_refuses_generators():
         no_grad()(3)
 
 
+def test_detect_anomaly_watches_the_sweep_too():
+    m = Value(1e-300, label="m")
+    with autograd.detect_anomaly():
+        y = m * 1e200 * 1e200
+        with pytest.raises(FloatingPointError, match=r"label='m'.*upstream gradient 1e\+200"):
+            y.backward()
+        assert m.grad is NOT_COMPUTED
+        (m * 2).backward()
+    assert m.grad == 2.0
+    y.backward()
+    assert m.grad == math.inf
+
+
+def test_operations_have_docstrings():
+    assert (
+        all("'exp'" in operation.__doc__ for operation in (Value.exp, autograd.exp)) and Value.tanh.__name__ == "tanh"
+    )
+
+
 def test_detach():
     a = Value(2.0)
     y = a * a.detach()
@@ -697,6 +716,9 @@ def test_a_rule_of_ones_own_may_be_n_ary():
         (Rule("f", lambda x: math.sin(x), (lambda x, out: 1,)), r"forward.*autograd\.exp"),
         (Rule("f", lambda x: x, (lambda x: 1,)), r"partial 1 should take \(\*operands, out\)"),
         (Rule("f", lambda *xs: xs[0], lambda xs, out: [1]), "1 slopes for 3 operands"),
+        (Rule("f", lambda x: x**3, lambda x, out: 3 * x**2), r"with its comma: \(partial,\)"),
+        (Rule("f", lambda x: None, (lambda x, out: 1,)), "forward gave None.*return"),
+        (Rule("f", lambda x: x, (lambda x, out: "1",)), "partial 1 gave '1'"),
         ("tanh", "takes a Rule"),
     ],
 )
@@ -763,6 +785,11 @@ def test_functions_of_plain_numbers_give_plain_numbers():
         (lambda: autograd.softmax_cross_entropy([1.0, 2.0], 1.0), TypeError, "an int"),
         (lambda: autograd.where(Value(1.0), 1, 2), TypeError, "takes a bool"),
         (lambda: Value(1.0).gelu("tan"), ValueError, "'tan'"),
+        (lambda: Value(1.0).leaky_relu("a"), TypeError, "got 'a' of type str"),
+        (lambda: Value(1.0).exp(2), TypeError, r"Value\.exp\(\)"),
+        (lambda: Value(1.0, 2), TypeError, "_children are the Values"),
+        (lambda: Value(Fraction(1, 4)).tanh(), TypeError, r"tanh of Fraction\(1, 4\): a Fraction has no tanh.*float"),
+        (lambda: Value(1j).relu(), TypeError, r"relu of 1j: a complex has no relu.*no order"),
     ],
 )
 def test_bad_operands_are_told(call, error, says):
