@@ -1,6 +1,7 @@
 """The command line: the value of an expression, every gradient, and the sweep that found them."""
 
 import os
+import re
 import sys
 from collections.abc import Sequence
 from keyword import iskeyword
@@ -55,12 +56,17 @@ def read_arguments(arguments: Sequence[str]) -> Request:
             raise UsageError("--svg needs the name of a file, as in --svg graph.svg")
         if word == "--svg" or word.startswith("--svg="):
             svg = rest.pop(0) if word == "--svg" else word.removeprefix("--svg=")
-        elif word.startswith("--") and word[2:].replace("-", "").isalpha() and words:
+        elif is_option(word) and (words or f"{word[2:]}=" not in " ".join(rest)):
             raise UsageError(f"unknown option {word}; there are --svg FILE and --help")
         else:
             words.append(word)
-    if not words:
-        raise UsageError('expected an expression, as in python -m autograd "a*b + c" a=2 b=-3 c=10')
+    if svg is not None and (not words or is_assignment(words[0])):
+        raise UsageError(
+            f"--svg needs the name of a file before the expression, as in --svg graph.svg; got {svg!r:.80}"
+        )
+    if not words or is_assignment(words[0]):
+        got = f", got {words[0]!r:.80}" if words else ""
+        raise UsageError(f'expected an expression first, as in python -m autograd "a*b + c" a=2 b=-3 c=10{got}')
     variables: dict[str, Value] = {}
     for word in words[1:]:
         name, equals, number = word.partition("=")
@@ -75,6 +81,17 @@ def read_arguments(arguments: Sequence[str]) -> Request:
     return Request(words[0], variables, svg)
 
 
+def is_option(word: str) -> bool:
+    """Whether a word is written as an option, --png; so is, alas, the expression --a."""
+    return re.fullmatch(r"--[a-z][a-z-]*(=.*)?", word) is not None
+
+
+def is_assignment(word: str) -> bool:
+    """Whether a word is a variable's value, x=1, and no expression."""
+    name, _, number = word.partition("=")
+    return name.isidentifier() and re.fullmatch(r"[+-]?[\d.]+(e[+-]?\d+)?", number) is not None
+
+
 def report(expression: str, root: Value, variables: dict[str, Value]) -> str:
     """The value, the gradients and the ledger as text. The sweep has been made."""
     paragraphs = [f"{' '.join(expression.split())} = {exact(root.data)}"]
@@ -85,9 +102,8 @@ def report(expression: str, root: Value, variables: dict[str, Value]) -> str:
     table = grid([["variable", *variables], ["value", *values], ["gradient", *gradients]])
     paragraphs.append("\n".join(table))
     rows = ledger(root)
-    if rows:
-        paragraphs.append("The sweep, from the result back to the variables:")
-        paragraphs.append(str(rows))
+    paragraphs += ["The sweep, from the result back to the variables:"] if rows else []
+    paragraphs.append(str(rows))
     return "\n\n".join(paragraphs)
 
 

@@ -13,6 +13,7 @@ import unicodedata
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from difflib import get_close_matches
+from keyword import iskeyword
 from typing import Any
 
 from . import operations
@@ -46,8 +47,16 @@ FORBIDDEN = {
     ast.Tuple: "a comma outside of an operation's parentheses",
     ast.Starred: "a star before an operand",
     ast.BitXor: "^ (a power is written **)",
-    ast.Compare: "a chain of comparisons, or one other than < <= > >=",
+    ast.Compare: "a chain of comparisons",
 }
+ALIASES = {  # what operations are called elsewhere, or how to write what is none
+    "ln": "log", "arcsin": "asin", "arccos": "acos", "arctan": "atan", "arctan2": "atan2", "absolute": "abs", "fabs": "abs",
+    "sqr": "x**2", "square": "x**2", "root": "sqrt", "max": "maximum", "min": "minimum", "power": "pow", "lg": "log10",
+    "logistic": "sigmoid", "expit": "sigmoid", "swish": "silu",
+}  # fmt: skip
+NEIGHBOURS = re.compile(  # two operands with nothing between them: 2x, sin x, (a + b)x
+    r"((?<![\w.])(?:\d++\.?\d*+(?:[eE][+-]?\d++)?+|\.\d++|[^\W\d]\w*+)|\))\s*+([^\W\d]\w*+|\d[\d.]*+)"
+)
 
 
 class ExpressionError(ValueError):
@@ -114,7 +123,7 @@ class Source:
                 warnings.simplefilter("ignore")  # the parser's advice to programmers
                 tree = ast.parse(self.text, mode="eval").body
         except SyntaxError as error:
-            raise self.error_at(error.msg, error.lineno or 1, (error.offset or 1) - 1) from None
+            raise self.missing() or self.error_at(error.msg, error.lineno or 1, (error.offset or 1) - 1) from None
         except (RecursionError, MemoryError):
             raise ExpressionError(f"the expression is nested too deeply; the most is {DEEPEST} levels") from None
         except ValueError as error:  # a null character, half a surrogate pair
@@ -135,6 +144,27 @@ class Source:
             )
         if size > MOST_PARTS:
             raise ExpressionError(f"the expression has {size:,} parts; the most is {MOST_PARTS:,}")
+
+    def missing(self) -> ExpressionError | None:
+        """The error for what people write and Python does not read: 2x, sin x, y = 2*x. None if it is something else."""
+        if any(c in self.text for c in "\n\r'\""):  # in quotes it would be no mistake
+            return None
+        for found in NEIGHBOURS.finditer(self.text):
+            left, right = found.groups()
+            if left == "0" or iskeyword(left) or iskeyword(right) or is_expression(found[0]):
+                continue
+            if left in public_operations():
+                return self.error_at(f"parentheses are missing: write {left}({right})", 1, found.start())
+            return self.error_at(f"a * is missing: write {left.replace(')', '(...)')}*{right}", 1, found.start())
+        equals = re.search(r"(?<![=<>!:])=(?!=)", self.text)
+        if equals and "(" not in self.text[: equals.start()]:
+            problem = "an expression has no =; write what is to be computed, and the variables' values behind it"
+            return self.error_at(problem, 1, equals.start())
+        return None
+
+    def written(self, *parts: ast.expr | ast.keyword) -> str:
+        """Parts as the operands of an operation; long ones as an ellipsis."""
+        return ", ".join([text if len(text) <= 20 else "..." for text in map(ast.unparse, parts)])
 
     def error(self, problem: str, part: ast.expr | ast.keyword) -> ExpressionError:
         """An error with a mark below one part."""
@@ -157,6 +187,15 @@ def operand_parts(part: ast.AST) -> Iterator[ast.AST]:
     for child in ast.iter_child_nodes(part):
         if isinstance(child, (ast.expr, ast.keyword, ast.comprehension, ast.arguments, ast.arg)):
             yield child
+
+
+def is_expression(text: str) -> bool:
+    """Whether a text is one by itself: 1e5 or 0x1f."""
+    try:
+        ast.parse(text, mode="eval")
+    except SyntaxError:
+        return False
+    return True
 
 
 class Builder:
@@ -209,21 +248,39 @@ class Builder:
 
     def visit_Compare(self, part: ast.Compare) -> Any:
         if len(part.ops) != 1 or type(part.ops[0]) not in COMPARISONS:
+            if isinstance(part.ops[0], (ast.Eq, ast.NotEq)):
+                problem = "numbers are compared by < <= > >= alone; a variable's value stands behind it all, as in x=1"
+                raise self.source.error(problem, part)
             raise self.forbidden(part, part)
         return self.apply(part, COMPARISONS[type(part.ops[0])], self.visit(part.left), self.visit(part.comparators[0]))
 
     def visit_Call(self, part: ast.Call) -> Any:
-        if not isinstance(part.func, ast.Name):
-            raise self.source.error(f"only operations can be called, by their names; allowed are {ALLOWED}", part.func)
+        if not isinstance(part.func, ast.Name) or part.func.id not in self.operations:
+            raise self.not_an_operation(part)
         name = part.func.id
-        if name not in self.operations:
-            near = get_close_matches(name, self.operations)
-            hint = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(self.operations)}"
-            raise self.source.error(f"no operation is called {name}; {hint}", part.func)
         operands: list[Any] = [self.visit(argument) for argument in part.args]
         if is_n_ary(name) and not any(isinstance(x, list) for x in operands):
             operands = [operands]
         return self.apply(part, self.operations[name], *operands, **dict(map(self.keyword, part.keywords)))
+
+    def not_an_operation(self, call: ast.Call) -> ExpressionError:
+        """The error for a call of something else, with how it should be written: x.tanh(), 2(x + 1), ln(x)."""
+        called, written = call.func, self.source.written
+        operands: list[ast.expr | ast.keyword] = [*call.args, *call.keywords]
+        if isinstance(called, (ast.Constant, ast.BinOp)) or getattr(called, "id", "") in self.variables:
+            left = f"({written(called)})" if isinstance(called, ast.BinOp) else written(called)
+            return self.source.error(f"a * is missing: write {left}*({written(*operands)})", called)
+        name = called.id if isinstance(called, ast.Name) else called.attr if isinstance(called, ast.Attribute) else ""
+        near = [ALIASES[name]] if name in ALIASES else get_close_matches(name, self.operations)
+        if isinstance(called, ast.Attribute) and {name, *near} & self.operations.keys():
+            module = isinstance(called.value, ast.Name) and called.value.id not in self.variables  # np.tanh(x)
+            given = operands if module and operands else [called.value, *operands]
+            name = name if name in self.operations else near[0]
+            return self.source.error(f"a dot is not allowed: write {name}({written(*given)})", called)
+        if not isinstance(called, ast.Name):
+            return self.source.error(f"only operations can be called, by their names; allowed are {ALLOWED}", called)
+        hint = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(self.operations)}"
+        return self.source.error(f"no operation is called {name}; {hint}", called)
 
     def keyword(self, keyword: ast.keyword) -> tuple[str, Any]:
         """A parameter by its name: slope=0.2, target=1, approximate="tanh"."""

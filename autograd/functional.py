@@ -212,7 +212,7 @@ class Recording:
 
     def __enter__(self) -> Recording:
         self.quiet = no_grad.on.get()
-        self.before = no_grad.on.set(False)
+        self.before = no_grad.on.set(None)
         try:
             numbers = self.arguments.numbers.values()
             # A Value gets a node of its own: f may read it in other ways too, and those do not count

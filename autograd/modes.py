@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Callable
-from contextvars import ContextVar, Token
+from contextvars import ContextVar
 from functools import wraps
 from math import inf
 from typing import Any, TypeVar
@@ -18,20 +18,19 @@ active: set[object] = set()
 class Mode:
     """A switch that holds for the thread and the asyncio task that turns it on, until its block or function ends."""
 
-    on: ContextVar[bool]
-
-    def __init__(self) -> None:
-        self._entered: list[tuple[Token[bool], object]] = []
+    on: ContextVar[
+        Any
+    ]  # None, or what it was before and the token of this entry: one instance may be shared by threads
 
     def __enter__(self) -> "Mode":
         token = object()
         active.add(token)
-        self._entered.append((self.on.set(True), token))
+        self.on.set((self.on.get(), token))
         return self
 
     def __exit__(self, *exception: object) -> None:
-        before, token = self._entered.pop()
-        self.on.reset(before)
+        before, token = self.on.get()
+        self.on.set(before)
         active.discard(token)
 
     def __call__(self, function: Function) -> Function:
@@ -68,7 +67,7 @@ class no_grad(Mode):
     ...     loss = model_loss()          # no graph, no slopes, less memory
     """
 
-    on = ContextVar("no_grad", default=False)
+    on = ContextVar("no_grad", default=None)
 
 
 class detect_anomaly(Mode):
@@ -80,7 +79,7 @@ class detect_anomaly(Mode):
     ...     loss = model_loss()
     """
 
-    on = ContextVar("detect_anomaly", default=False)
+    on = ContextVar("detect_anomaly", default=None)
 
 
 def finite(x: Any) -> bool:
@@ -91,7 +90,7 @@ def check_finite(rule: Any, operands: Any, out: Any, slopes: Any) -> None:
     """Raise FloatingPointError if finite operands gave a value or slope that is not finite."""
     if all(finite(x.data) for x in operands) and not (finite(out) and all(map(finite, slopes))):
         frame = sys._getframe(1)
-        while frame.f_back and frame.f_globals["__name__"].partition(".")[0] == "autograd":
+        while frame.f_back and str(frame.f_globals.get("__name__")).partition(".")[0] == "autograd":
             frame = frame.f_back
         given = ", ".join(f"{x.label} = {x.data!r}" if x.label else repr(x.data) for x in operands[:8])
         raise FloatingPointError(

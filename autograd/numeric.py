@@ -101,7 +101,7 @@ def elsewhere(name: str, on_float: Callable[..., float], formula: Callable[..., 
     other = next((x for x in read if type(x) is not float), None)
     if other is None:
         return on_float(*read)
-    xs = tuple(x if type(x) is int else y for x, y in zip(xs, read, strict=True))  # an int stays exact
+    xs = tuple(like(other, x) if type(x) is int else y for x, y in zip(xs, read, strict=True))  # an int stays exact
     owner, kind = library(other), home(other)
     own = getattr(owner, SPELLED.get(kind, {}).get(name, name), None)
     if own is not None:
@@ -178,12 +178,14 @@ def divide(x: Number, y: Number) -> Number:
 
 def ratio(p: int, q: Number, x: Number) -> Number:
     """p / q in the arithmetic of x: 1/3 of a Fraction is a Fraction."""
-    if type(x) is float:
-        return divide(p, q)
-    if type(q) is int and home(x) in ("fractions", "decimal", "mpmath", "sympy"):
-        one = x**0 if home(x) == "sympy" else type(x)(1)
-        return one * p / q
-    return divide(p, q)
+    return divide(p if type(x) is float else like(still(x), p), q)
+
+
+def like(x: Number, n: int) -> Number:
+    """The int n as a number of the kind of x, if x is exact."""
+    if home(x) == "sympy":
+        return sys.modules["sympy"].Integer(n)
+    return type(x)(n) if home(x) in ("fractions", "decimal", "mpmath") else n
 
 
 def float_power(x: float, y: float) -> float:
@@ -304,6 +306,7 @@ def sign(x: Number) -> Number:
 
 def ln(n: int, x: Number) -> Number:
     """The natural logarithm of the int n, in the arithmetic of x."""
+    x = still(x)
     if type(x) is float:
         return math.log(n)
     if hasattr(type(x), "ln") and home(x) != "decimal":  # a Symbol keeps it by name
@@ -313,6 +316,7 @@ def ln(n: int, x: Number) -> Number:
 
 def pi(x: Number) -> Number:
     """The number pi, in the arithmetic of x."""
+    x = still(x)
     if type(x) is float:
         return math.pi
     return sys.modules[home(x)].pi if home(x) in ("mpmath", "sympy") else getattr(type(x), "pi", math.pi)

@@ -11,7 +11,7 @@ from typing import Any
 
 from . import numeric, rules
 from .engine import Value, constant, describe, record
-from .numeric import as_number, is_number
+from .numeric import is_number, plain
 from .rules import Rule
 
 
@@ -20,15 +20,17 @@ def apply(rule: Rule, operands: tuple[Any, ...]) -> Any:
     for x in operands:
         if isinstance(x, Value):
             return record(rule, tuple([y if isinstance(y, Value) else constant(y, x) for y in operands]))
-    return rule.forward(*[as_number(x) if isinstance(x, (int, float)) else x for x in operands])
+    return rule.forward(*[plain(x) for x in operands])
 
 
 def elementwise(function: Callable[..., Any], operands: tuple[Any, ...]) -> Any:
-    """Apply a function to each element of object arrays, broadcast together; None if there is no object array."""
-    array = next((x for x in operands if hasattr(x, "__array_namespace__") and x.dtype == object), None)
-    if array is None:
+    """Apply a function to each element of arrays broadcast together; None unless there are Values in or beside them."""
+    arrays = [x for x in operands if hasattr(x, "__array_namespace__") and hasattr(x, "__len__")]  # not NumPy's scalars
+    if not arrays or not any(isinstance(x, Value) or (hasattr(x, "dtype") and x.dtype == object) for x in operands):
         return None
-    return array.__array_namespace__().frompyfunc(function, len(operands), 1)(*operands)
+    numpy = arrays[0].__array_namespace__()
+    with numpy.errstate(all="ignore"):
+        return numpy.frompyfunc(function, len(operands), 1)(*operands)
 
 
 def function(rule: Rule) -> Callable[..., Any]:
@@ -61,7 +63,9 @@ def operation(rule: Rule) -> Callable[..., Any]:
     `autograd.where`), or if it calls the math module on one (use autograd's own functions).
     """
     check(rule)
-    return function(rule)
+    made = function(rule)
+    made.__module__ = rule.forward.__module__  # where pickle looks for it
+    return made
 
 
 def check(rule: Rule) -> None:
@@ -181,13 +185,17 @@ def where(condition: Any, x: Any, y: Any) -> Any:
 
     The condition is a bool, as `v > 0` is, or an array of them. Raises TypeError for a Value, a number or a list.
     """
-    if isinstance(condition, (Value, int, float, complex, list)) and not isinstance(condition, bool):
+    kind = type(condition).__name__
+    if kind in ("bool", "bool_"):  # Python's, NumPy's
+        found = elementwise(lambda x, y: where(condition, x, y), (x, y))
+        return apply(rules.chosen(bool(condition)), (x, y)) if found is None else found
+    array = hasattr(condition, "__array_namespace__") and hasattr(condition, "__len__")
+    if isinstance(condition, Value) or not (
+        array or hasattr(type(condition), "where") or numeric.home(condition) == "sympy"
+    ):
         raise TypeError(f"where takes a bool as its condition, got {condition!r}; compare it, as in where(v > 0, x, y)")
-    if not isinstance(condition, bool) and not (hasattr(condition, "item") and not hasattr(condition, "__len__")):
-        found = elementwise(where, (condition, x, y))
-        return numeric.where(condition, x, y) if found is None else found
-    found = elementwise(lambda x, y: where(condition, x, y), (x, y))
-    return apply(rules.chosen(bool(condition)), (x, y)) if found is None else found
+    found = elementwise(where, (condition, x, y))
+    return numeric.where(condition, x, y) if found is None else found
 
 
 def operands_of(name: str, xs: Iterable[Any]) -> tuple[Any, ...]:
@@ -239,3 +247,8 @@ def softmax_cross_entropy(scores: Iterable[Any], target: int) -> Any:
     if not 0 <= target < len(operands):
         raise ValueError(f"the target is the index of one of the {len(operands)} scores, got {target}")
     return apply(rules.softmax_cross_entropy(target.__index__()), operands)
+
+
+for name, made in list(globals().items()):  # each is called as it is bound, so that pickle finds it
+    if hasattr(made, "rule"):
+        made.__name__ = made.__qualname__ = name

@@ -87,6 +87,8 @@ def deepcopy_value(root: Value, memo: dict[int, Any]) -> Value:
         elif node._x is not None:
             copied._x, copied._y = memo[id(node._x)], memo[id(node._y)] if node._y is not None else None
     for node in fresh:
+        if hasattr(node, "__dict__"):  # what a subclass holds
+            memo[id(node)].__dict__.update(deepcopy(node.__dict__, memo))
         if isinstance(node.grad, Value):
             memo[id(node)].grad = deepcopy(node.grad, memo)
     return memo[id(root)]  # type: ignore[no-any-return]

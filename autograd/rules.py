@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from .numeric import (
     HUGE, Number, acos, as_number, asin, at_least, atan, atan2, bell, cbrt, clip, cos, cosh, direction, divide, equal, erf, exp, expm1, fade, guard,
     helper, home, hypot, in_reach, ln, log, log1p, log2, log10, maximum, minimum, normal_cdf, pi, positive, power, power_slope, product, ratio, relu, sign,
-    sin, sinh, sqrt, still, tan, tanh, total, where,
+    sin, sinh, sqrt, still, tan, tanh, to_float, total, where,
 )  # fmt: skip
 
 Partial = Callable[..., Number]  # (*operands, out) -> d out / d operand
@@ -110,6 +110,8 @@ POW = Rule("**",  power,        (power_slope, exponent_slope), (POSITIVE, (-3.0,
 @maker((2,), (3,), (-1,), (0.5,), (2.5,))
 def power_of(k: Any) -> Rule:
     """x**k, k a plain number."""
+    if type(k) is int and abs(k) > HUGE:  # as an exponent it is an infinity
+        k = to_float(k)
     book = lambda x, out: k * power(x, k - 1) if k else 0
     partial = book if type(k) is not float else lambda x, out: power_slope(x, k, out)
     return Rule(f"**{k}", lambda x: power(x, k), (partial,), (POSITIVE,), (book,))

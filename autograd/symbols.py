@@ -17,7 +17,7 @@ from typing import Any, NamedTuple, NoReturn, TypeVar
 from weakref import WeakValueDictionary
 
 from .numeric import home
-from .rules import Rule
+from .rules import RULES, Rule, power_of
 
 Result = TypeVar("Result")
 
@@ -169,6 +169,21 @@ def fold(symbol: Symbol, visit: Callable[[Symbol, list[Result]], Result]) -> Res
     return results[symbol]
 
 
+def substitute(symbol: Symbol, given: Mapping[str, Symbol]) -> Symbol:
+    """The same formula with other expressions in the places of names, all at once.
+
+    >>> substitute(1 - Symbol("out") ** 2, {"out": Symbol("e")})
+    1 - e**2
+    """
+
+    def visit(part: Symbol, operands: list[Symbol]) -> Symbol:
+        if operands:
+            return node(part.operation, *operands)
+        return given.get(part.content, part) if isinstance(part.content, str) else part
+
+    return fold(symbol, visit)
+
+
 # ---- a formula for people ------------------------------------------------------------------------------------------
 
 
@@ -250,15 +265,13 @@ OPERATORS = {  # operation: (its own tightness, what it needs on its left, on it
 LONGEST = 2_000  # characters of a printed part; a longer one is printed as an ellipsis
 
 Printed = tuple[str, int]  # a part's text and its tightness
-Names = Mapping[str, str]  # what to print in place of a Symbol's own name
-AS_READ: Names = {}
 
 
-def text(symbol: Symbol, names: Names = AS_READ) -> str:
+def text(symbol: Symbol) -> str:
     """The formula as plain text, with as few parentheses as Python would need.
 
-    `names` says what to print for a name, a user's label say: `text(1 - out**2, {"out": "e"})` is "1 - e**2". A label
-    that is not one word is put in parentheses. Parts longer than 2,000 characters are left out, as "…".
+    A name that is not one word, as a user's label may be, is put in parentheses. Parts longer than 2,000 characters are
+    left out, as "…".
     """
 
     def wrap(part: Printed, needed: int) -> str:
@@ -271,11 +284,7 @@ def text(symbol: Symbol, names: Names = AS_READ) -> str:
     def spell(part: Symbol, printed: list[Printed]) -> Printed:
         operation = part.operation
         if not printed:
-            return (
-                name_text(names.get(part.content, part.content))
-                if isinstance(part.content, str)
-                else number_text(part.content)
-            )
+            return name_text(part.content) if isinstance(part.content, str) else number_text(part.content)
         if operation in OPERATORS:
             own, left, right = OPERATORS[operation]
             sign = operation if operation in ("*", "/", "**") else f" {operation} "
@@ -291,10 +300,10 @@ def text(symbol: Symbol, names: Names = AS_READ) -> str:
 
 
 def name_text(name: str) -> Printed:
-    """A name or a label; one that is not a single word may need parentheses."""
-    return name, ATOM if name.replace(".", "_").replace("'", "_").isidentifier() or name.replace(
-        ".", "", 1
-    ).isdecimal() else LABEL
+    """A name or a label; one that is not a single word, a number, or a node's number, #4, may need parentheses."""
+    word = name.replace(".", "_").replace("'", "_").isidentifier()
+    number = name.replace(".", "", 1).isdecimal() or name.removeprefix("#").isdecimal()
+    return name, ATOM if word or number else LABEL
 
 
 def number_text(x: Any) -> Printed:
@@ -326,10 +335,10 @@ ESCAPES = {c: "\\" + c for c in "{}#$%&_"} | {
 BEGIN, END = r"\begin{cases} ", r" \end{cases}"
 
 
-def latex(symbol: Symbol, names: Names = AS_READ) -> str:
+def latex(symbol: Symbol) -> str:
     r"""The formula in LaTeX's math mode, as MathJax and KaTeX know it: `1 - \mathrm{out}^{2}`.
 
-    `names` as for `text`; a label is data, so every character that LaTeX would act on is escaped.
+    A name may be a user's label, which is data: every character that LaTeX would act on is escaped.
     """
 
     def wrap(part: Printed, needed: int) -> str:
@@ -342,11 +351,7 @@ def latex(symbol: Symbol, names: Names = AS_READ) -> str:
     def spell(part: Symbol, printed: list[Printed]) -> Printed:
         operation = part.operation
         if not printed:
-            return (
-                name_latex(names.get(part.content, part.content))
-                if isinstance(part.content, str)
-                else number_latex(part.content)
-            )
+            return name_latex(part.content) if isinstance(part.content, str) else number_latex(part.content)
         if operation == "/":
             (above, _), (below, _) = printed
             if above.startswith("-") and printed[0][1] >= PRODUCT:
@@ -462,11 +467,23 @@ def formulas(rule: Rule, names: Sequence[str] | None = None, out: str = "out") -
     own = operand_names(rule, None if names is None else len(names))
     shown = own if names is None else tuple(names)
     if len(shown) != len(own):
-        raise ValueError(f"{rule.name} takes {len(own)} operands, got {len(shown)} names: {', '.join(shown)}")
-    labels = dict(zip(own, shown, strict=True)) | {"out": out}
-    return tuple(
-        [
-            Formula(name, symbol, text(symbol, labels), latex(symbol, labels))
-            for name, symbol in zip(shown, read(rule, len(own)), strict=True)
-        ]
-    )
+        count = f"{len(own)} operand{'s' * (len(own) != 1)}"
+        raise ValueError(f"{rule.name} takes {count}, got {len(shown)} names: {', '.join(shown)}")
+    given = {name: Symbol(label) for name, label in zip((*own, "out"), (*shown, out), strict=True)}
+    found = []
+    for name, symbol in zip(shown, read(rule, len(own)), strict=True):
+        named = substitute(symbol, given)
+        found.append(Formula(name, symbol, text(named), latex(named)))
+    return tuple(found)
+
+
+def expression(rule: Rule, operands: Sequence[Symbol]) -> Symbol | None:
+    """A rule applied to operands as one writes it: `a*b`, `a**3`, `tanh(c)`, `leaky_relu(a, 0.2)`.
+
+    None for a rule that is not written from its operands alone: an n-ary one, whose operands are lists, `where`, whose
+    condition is not an operand, and one of the user's own that has the name of an operator.
+    """
+    misnamed = rule.name in (*OPERATORS, "neg", "where") and rule is not RULES.get(rule.name)
+    if rule.arity is None or misnamed or not all(map(is_operand, rule.parameters)):
+        return None
+    return node("**" if rule.maker is power_of else rule.name, *operands, *rule.parameters)

@@ -5,45 +5,43 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import math
-import os
 import random
 import shlex
 import sys
 import time
 from collections.abc import Callable, Sequence
-from typing import Any
 
 from nn.data import DataError, Dataset, Standardizer, load_csv, load_digits, load_iris, split
-from nn.layers import MLP
+from nn.layers import ACTIVATIONS, MLP
 from nn.losses import half_squared_error, softmax_cross_entropy
 from nn.optim import Adam
-from nn.plot import number, percent
-from nn.report import Run, write_report
+from nn.report import Run, check_replaceable, write_report
 from nn.train import TrainingError, fit
+from nn.words import did_you_mean, number, percent
 
 HELD_OUT = 0.2
-QUICK_EXAMPLES = 160  # of the training part, with --quick
+QUICK_TRAIN, QUICK_TEST = 160, 60  # at most so many examples with --quick
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command. Returns the exit status: 0 done, 1 the data or the training failed, 130 stopped by Ctrl-C."""
+    """Run one command. Returns the exit status: 0 done, 1 the data, the training or the writing failed, 130 Ctrl-C.
+
+    A mistake in the command itself ends Python with status 2, as argparse does.
+    """
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")  # a console that lacks a sign shows a question mark
-    parser = _parser()
-    options = parser.parse_args(arguments)
-    _check_output(parser, options.output)
+    words = sys.argv[1:] if arguments is None else list(arguments)
+    options = _parse(words)
     try:
-        if options.command == "train":
-            dataset = load_csv(
-                options.file, options.target, task=options.task, ignore=options.ignore, missing=options.missing
-            )
-        else:
-            dataset = load_digits() if options.dataset == "digits" else load_iris()
-        run = learn(dataset, options, parser)
+        run = learn(_load(options), options)
         print(f"Report: {write_report(options.output, run)}")
-    except (DataError, FileNotFoundError, TrainingError) as error:
+    except (OSError, DataError, TrainingError) as error:
         print(f"python -m nn {options.command}: {error}", file=sys.stderr)
+        if isinstance(error, DataError) and error.columns:
+            without = [word for column in error.columns for word in _option("--ignore", column)]
+            command = shlex.join(["python", "-m", "nn", *words, *without])
+            print(f"To leave out what is text:\n    {command}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("\nStopped; no report was written.", file=sys.stderr)
@@ -51,30 +49,32 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def learn(dataset: Dataset, options: argparse.Namespace, parser: argparse.ArgumentParser) -> Run:
+def learn(dataset: Dataset, options: argparse.Namespace) -> Run:
     """Split, train with a progress bar, and test; tells the terminal how it goes."""
     train, test = split(dataset, HELD_OUT, options.seed)
     if options.quick:
-        train, test = train.take(range(min(len(train), QUICK_EXAMPLES))), test.take(range(min(len(test), 60)))
+        train, test = train.take(range(len(train))[:QUICK_TRAIN]), test.take(range(len(test))[:QUICK_TEST])
     is_image = options.command == "demo" and options.dataset == "digits"
     epochs = options.epochs or _usual_epochs(len(train), quick=options.quick)
     prepare: Callable[[Sequence[float]], list[float]] = _ink if is_image else Standardizer.of(train.examples)
     classifies = dataset.task == "classification"
-    scale = (0.0, 1.0) if classifies else _scale(train.targets)
+    scale = None if classifies else Standardizer.of([[target] for target in train.targets])
 
     rng = random.Random(options.seed)
     sizes = [len(dataset.feature_names), *options.hidden, len(dataset.class_names) or 1]
-    try:
-        model = MLP(sizes[0], sizes[1:], activation=options.activation, init="xavier", rng=rng)
-    except ValueError as error:
-        parser.error(f"argument --{error}".removesuffix(", or a function"))
+    model = MLP(sizes[0], sizes[1:], activation=options.activation, init="xavier", rng=rng)
     optimizer = Adam(model.parameters(), lr=options.lr)
-
-    shape = "–".join(map(str, sizes))
-    for note in dataset.notes if options.command == "train" else ():
+    settings = {
+        "network": f"{'–'.join(map(str, sizes))}, {options.activation}, Xavier initialisation",
+        "optimiser": f"Adam, learning rate {options.lr:g}",
+        "epochs": f"{epochs}, batches of {options.batch_size}",
+        "data": f"{len(train):,} examples to learn from, {len(test):,} held out",
+        "seed": str(options.seed),
+    }
+    for note in dataset.notes:
         print(f"{note[0].upper()}{note[1:]}.")
-    print(f"{len(train):,} examples to learn from, {len(test):,} held out.")
-    print(f"A network of {shape} neurons, {options.activation}: {len(optimizer.parameters):,} parameters.", flush=True)
+    print(f"Data: {settings['data']}.")
+    print(f"Network: {settings['network']}; {len(optimizer.parameters):,} parameters.", flush=True)
     progress = importlib.util.find_spec("tqdm") is not None
     if not progress:
         print("(For a progress bar: python -m pip install 'scalar-autograd[notebook]')", flush=True)
@@ -82,94 +82,91 @@ def learn(dataset: Dataset, options: argparse.Namespace, parser: argparse.Argume
     started = time.perf_counter()
     history = fit(
         model,
-        [prepare(example) for example in train.examples],
-        _scaled(train.targets, scale, classifies),
+        *_prepared(train, prepare, scale),
         loss=softmax_cross_entropy if classifies else half_squared_error,
         optimizer=optimizer,
         epochs=epochs,
         batch_size=options.batch_size,
         rng=rng,
-        validation=([prepare(example) for example in test.examples], _scaled(test.targets, scale, classifies)),
+        validation=_prepared(test, prepare, scale),
         progress=progress,
     )
-    seconds = time.perf_counter() - started
+    ended = f"after {time.perf_counter() - started:.0f} s{', stopped early' * history.interrupted}"
 
-    run = Run(
-        model=model,
-        history=history,
-        train=train,
-        test=test,
-        prepare=prepare,
-        scale=scale,
-        command=_command(options),
-        settings={
-            "network": f"{shape}, {options.activation}, Xavier initialisation",
-            "optimiser": f"Adam, learning rate {options.lr:g}",
-            "epochs": f"{epochs}, batches of {options.batch_size}",
-            "data": f"{len(train):,} examples to learn from, {len(test):,} held out",
-            "seed": str(options.seed),
-        },
-        image=(8, 16.0) if is_image else None,
-    )
-    stopped = ", stopped early" if history.interrupted else ""
+    image = (8, 16.0) if is_image else None
+    run = Run(model, history, train, test, prepare, scale, command=_command(options), settings=settings, image=image)
     if classifies:
-        right = round(run.accuracy * len(test))
-        counts = f"{right:,} of {len(test):,}"
-        print(f"Held-out accuracy: {percent(run.accuracy)} ({counts}), after {seconds:.0f} s{stopped}.")
+        print(f"Held-out accuracy: {percent(run.accuracy)} ({len(run.right):,} of {len(test):,}), {ended}.")
     else:
-        deviation, r_squared = run.errors
-        print(
-            f"Held-out R²: {number(r_squared, 3)}; predictions are off by {number(deviation, 3)} (root mean square), "
-            f"after {seconds:.0f} s{stopped}."
-        )
+        deviation, r_squared = (number(figure, 3) for figure in run.errors)
+        print(f"Held-out R²: {r_squared}; predictions are off by {deviation} (root mean square), {ended}.")
     return run
 
 
-def _parser() -> argparse.ArgumentParser:
+def _load(options: argparse.Namespace) -> Dataset:
+    if options.command == "demo":
+        return load_digits() if options.dataset == "digits" else load_iris()
+    return load_csv(options.file, options.target, task=options.task, ignore=options.ignore, missing=options.missing)
+
+
+def _prepared(
+    dataset: Dataset, prepare: Callable[[Sequence[float]], list[float]], scale: Standardizer | None
+) -> tuple[list[list[float]], Sequence[float]]:
+    """What the network is trained on: prepared examples; class indices as they are, quantities scaled."""
+    targets = dataset.targets if scale is None else [scale([target])[0] for target in dataset.targets]
+    return [prepare(example) for example in dataset.examples], targets
+
+
+def _parse(words: Sequence[str]) -> argparse.Namespace:
+    """The options, checked as far as that can be done before any time is spent on training."""
     parser = argparse.ArgumentParser(
         prog="python -m nn",
         description="Train a network of scalar Values, test it on held-out data, and write a report as one HTML file.",
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="{demo,train}")
 
-    common = argparse.ArgumentParser(add_help=False, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
-    common.add_argument(
-        "--hidden", type=_sizes, default=[16], metavar="N[,N...]", help="neurons of each hidden layer (default: 16)"
-    )
-    common.add_argument("--activation", default="tanh", help="of the hidden layers (default: tanh)")
-    common.add_argument("--epochs", type=_whole, help="passes over the training data (default: depends on its size)")
-    common.add_argument("--batch-size", type=_whole, default=32, help="examples per step (default: 32)")
-    common.add_argument("--lr", type=_positive, default=0.01, help="learning rate of Adam (default: 0.01)")
-    common.add_argument("--seed", type=int, default=0, help="the same seed gives the same run (default: 0)")
-    common.add_argument(
-        "--output", default="report.html", metavar="FILE", help="replaced if it exists (default: report.html)"
-    )
-    common.add_argument("--quick", action="store_true", help="a few examples and epochs only, to see that all works")
+    common = argparse.ArgumentParser(add_help=False)
+    add = common.add_argument
+    add("--hidden", type=_sizes, default=[16], metavar="N[,N...]", help="neurons of each hidden layer (default: 16)")
+    add("--activation", type=_activation, default="tanh", help="of the hidden layers (default: tanh)")
+    add("--epochs", type=_whole, help="passes over the training data (default: depends on its size)")
+    add("--batch-size", type=_whole, default=32, help="examples per step (default: 32)")
+    add("--lr", type=_positive, default=0.01, help="learning rate of Adam (default: 0.01)")
+    add("--seed", type=int, default=0, help="the same seed gives the same run (default: 0)")
+    add("--output", default="report.html", metavar="FILE", help="replaces an older report (default: report.html)")
+    add("--quick", action="store_true", help="a few examples and epochs only, to see that all works")
 
-    demo = commands.add_parser("demo", parents=[common], help="learn handwritten digits, or irises")
-    demo.add_argument("--dataset", choices=["digits", "iris"], default="digits", help="(default: digits)")
+    add = commands.add_parser("demo", parents=[common], help="learn handwritten digits, or irises").add_argument
+    add("--dataset", choices=["digits", "iris"], default="digits", help="(default: digits)")
 
-    train = commands.add_parser("train", parents=[common], help="learn from a CSV file of your own")
-    train.add_argument("file", metavar="FILE.csv", help="a table with a header line; all features must be numbers")
-    train.add_argument("--target", required=True, metavar="COLUMN", help="the column to predict")
-    train.add_argument(
-        "--ignore", action="append", default=[], metavar="COLUMN", help="leave this column out (repeatable)"
-    )
-    train.add_argument("--task", choices=["classification", "regression"], help="(default: decided from the target)")
-    train.add_argument(
-        "--missing", choices=["error", "drop"], default="error", help="rows with empty cells (default: error)"
-    )
-    return parser
+    add = commands.add_parser("train", parents=[common], help="learn from a CSV file of your own").add_argument
+    add("file", metavar="FILE.csv", help="a table with a header line; all features must be numbers")
+    add("--target", required=True, metavar="COLUMN", help="the column to predict")
+    add("--ignore", action="append", default=[], metavar="COLUMN", help="leave this column out (repeatable)")
+    add("--task", choices=["classification", "regression"], help="(default: decided from the target)")
+    add("--missing", choices=["error", "drop"], default="error", help="rows with empty cells (default: error)")
+
+    options, unknown = parser.parse_known_args(words)
+    if unknown:
+        names = ["--" + name.replace("_", "-") for name in vars(options) if name not in ("command", "file")]
+        parser.error(f"{options.command} does not take {unknown[0]!r}{did_you_mean(unknown[0], names)}")
+    try:
+        check_replaceable(options.output)
+    except OSError as error:
+        parser.error(f"argument --output: {error}")
+    return options
 
 
 def _command(options: argparse.Namespace) -> str:
-    """The command that gives this run again: what was typed, less the defaults and where the report goes."""
+    """The command that gives this run again, wherever its report goes."""
     words = ["python", "-m", "nn", options.command]
-    words += [options.file, "--target", options.target] if options.command == "train" else []
-    words += ["--dataset", options.dataset] if options.command == "demo" else []
-    words += [word for column in getattr(options, "ignore", []) for word in ("--ignore", column)]
-    words += ["--task", options.task] if getattr(options, "task", None) else []
-    words += ["--missing", "drop"] if getattr(options, "missing", None) == "drop" else []
+    if options.command == "train":
+        words += [options.file, *_option("--target", options.target)]
+        words += [word for column in options.ignore for word in _option("--ignore", column)]
+        words += ["--task", options.task] if options.task else []
+        words += ["--missing", "drop"] if options.missing == "drop" else []
+    else:
+        words += ["--dataset", options.dataset]
     words += ["--hidden", ",".join(map(str, options.hidden)), "--activation", options.activation]
     words += ["--epochs", str(options.epochs)] if options.epochs else []
     words += ["--batch-size", str(options.batch_size), "--lr", f"{options.lr!r}", "--seed", str(options.seed)]
@@ -177,15 +174,17 @@ def _command(options: argparse.Namespace) -> str:
     return shlex.join(words)
 
 
-def _check_output(parser: argparse.ArgumentParser, path: str) -> None:
-    """Refuse, before any time is spent on training, a place where no report can be written."""
-    folder = os.path.dirname(os.path.abspath(path))
-    if os.path.isdir(path):
-        parser.error(f"argument --output: {path!r} is a folder; give the name of a file in it")
-    if not os.path.isdir(folder):
-        parser.error(f"argument --output: there is no folder {folder!r}; make it first")
-    if not os.access(folder, os.W_OK):
-        parser.error(f"argument --output: no permission to write to {folder!r}")
+def _option(name: str, text: str) -> list[str]:
+    """The words of an option; a text that looks like an option itself is tied to its name."""
+    return [f"{name}={text}"] if text.startswith("-") else [name, text]
+
+
+def _activation(text: str) -> str:
+    """The name of an activation."""
+    if text not in ACTIVATIONS:
+        hint = did_you_mean(text, ACTIVATIONS)
+        raise argparse.ArgumentTypeError(f"{text!r} is none of {', '.join(ACTIVATIONS)}{hint}")
+    return text
 
 
 def _whole(text: str) -> int:
@@ -219,17 +218,6 @@ def _usual_epochs(examples: int, quick: bool) -> int:
 def _ink(row: Sequence[float]) -> list[float]:
     """Pixels of 0 to 16 as 0 to 1."""
     return [x / 16 for x in row]
-
-
-def _scale(targets: Sequence[float]) -> tuple[float, float]:
-    """(mean, standard deviation) of the targets."""
-    standardizer = Standardizer.of([[target] for target in targets])
-    return standardizer.means[0], standardizer.scales[0]
-
-
-def _scaled(targets: Sequence[Any], scale: tuple[float, float], classifies: bool) -> list[Any]:
-    """Class indices as they are; quantities in standard deviations from their mean."""
-    return list(targets) if classifies else [(target - scale[0]) / scale[1] for target in targets]
 
 
 if __name__ == "__main__":

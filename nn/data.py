@@ -6,7 +6,6 @@ Everything is plain lists of floats; a Dataset is never changed, only new ones a
 from __future__ import annotations
 
 import csv
-import difflib
 import gzip
 import io
 import math
@@ -18,9 +17,12 @@ from dataclasses import dataclass, replace
 from importlib import resources
 from typing import Any, Literal
 
+from nn.words import counted, did_you_mean
+
 __all__ = ["DataError", "Dataset", "Standardizer", "load_csv", "load_digits", "load_iris", "split"]
 
 Task = Literal["classification", "regression"]
+Record = tuple[int, list[str]]  # a row's line number and stripped cells
 
 DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "vertical bar"}
 MISSING = {"", "?", "na", "n/a", "nan", "null", "none", "-"}  # compared in lower case
@@ -28,7 +30,14 @@ MOST_NUMERIC_CLASSES = 20
 
 
 class DataError(ValueError):
-    """A file that cannot be learnt from as it is; the message says where it fails and what to do."""
+    """A file that cannot be learnt from as it is; the message says where it fails and what to do.
+
+    `columns` names those that it could be learnt from without, if leaving them out is a way.
+    """
+
+    def __init__(self, message: str, columns: Sequence[str] = ()) -> None:
+        super().__init__(message)
+        self.columns = tuple(columns)
 
 
 @dataclass(frozen=True)
@@ -167,55 +176,86 @@ def load_csv(
         raise ValueError(f'missing must be "error" or "drop", got {missing!r}')
     file = os.fspath(path)
     header, records = _read_table(file, delimiter)
-    notes = []
-    for column in (target, *ignore):
-        if column not in header:
-            close = difflib.get_close_matches(column, header, n=1, cutoff=0.6)
-            hint = f" (did you mean {close[0]!r}?)" if close else ""
-            names = ", ".join(repr(name) for name in header if name)
-            raise DataError(f"{file}: no column {column!r}{hint}; the columns are {names}")
-    if target in ignore:
-        raise DataError(f"{file}: the target {target!r} cannot be ignored at the same time")
-    at = header.index(target)
-    used = [i for i, name in enumerate(header) if name and name not in ignore and i != at]
-    if not used:
-        raise DataError(f"{file}: no column left to predict {target!r} from")
-    if unnamed := header.count(""):
-        notes.append(f"{unnamed} column{'s' * (unnamed > 1)} without a name left out (often a row number)")
-
-    holes = [(line, header[i]) for line, cells in records for i in (*used, at) if cells[i].lower() in MISSING]
-    if holes and missing == "error":
-        line, column = holes[0]
-        raise DataError(
-            f"{file}, line {line}, column {column!r}: the cell is empty or says that the value is missing "
-            f"({len(holes)} such cell{'s' * (len(holes) > 1)} in the file); fill them in, or drop those rows with "
-            "missing='drop' (--missing drop)"
-        )
-    if holes:
-        incomplete = {line for line, _ in holes}
-        records = [record for record in records if record[0] not in incomplete]
-        notes.append(f"{len(incomplete)} row{'s' * (len(incomplete) > 1)} with missing values dropped")
+    at, used = _columns(file, header, target, ignore)
+    _check_features(file, header, used, records)
+    records, dropped = _complete(file, header, [*used, at], records, missing)
     if len(records) < 5:
         raise DataError(
-            f"{file}: only {len(records)} complete rows of data; at least 5 are needed to learn and to test"
+            f"{file}: only {counted(len(records), 'complete row')} of data; at least 5 are needed to learn and to test"
         )
-
-    examples = [[_feature(file, line, header[i], cells[i]) for i in used] for line, cells in records]
-    answers = [cells[at] for _, cells in records]
-    targets, class_names, reason = _targets(file, target, answers, task)
+    targets, class_names, reason = _targets(file, target, [cells[at] for _, cells in records], task)
+    notes = [reason]
+    if unnamed := header.count(""):
+        notes.append(f"{counted(unnamed, 'column')} without a name left out (often a row number)")
+    if dropped:
+        notes.append(f"{counted(dropped, 'row')} with missing values dropped")
     return Dataset(
         name=os.path.basename(file),
-        examples=examples,
+        examples=[[_number(cells[i]) for i in used] for _, cells in records],
         targets=targets,
         feature_names=tuple(header[i] for i in used),
         target_name=target,
         class_names=class_names,
-        notes=(reason, *notes),
+        notes=tuple(notes),
     )
 
 
-def _read_table(file: str, delimiter: str | None) -> tuple[list[str], list[tuple[int, list[str]]]]:
-    """The column names, and each row's line number and stripped cells; blank lines are passed over."""
+def _columns(file: str, header: list[str], target: str, ignore: Collection[str]) -> tuple[int, list[int]]:
+    """The position of the target, and those of the features."""
+    for column in (target, *ignore):
+        if column not in header:
+            names = ", ".join(repr(name) for name in header if name)
+            raise DataError(f"{file}: no column {column!r}{did_you_mean(column, header)}; the columns are {names}")
+    if target in ignore:
+        raise DataError(f"{file}: the target {target!r} cannot be ignored at the same time")
+    used = [i for i, name in enumerate(header) if name and name not in ignore and name != target]
+    if not used:
+        raise DataError(f"{file}: no column left to predict {target!r} from")
+    return header.index(target), used
+
+
+def _check_features(file: str, header: list[str], used: list[int], records: list[Record]) -> None:
+    """Refuse features that are not all numbers, naming every such column; missing values are another matter."""
+    wrong: dict[str, list[tuple[int, str]]] = {}
+    for i in used:
+        for line, cells in records:
+            if math.isnan(_number(cells[i])) and not _is_missing(cells[i]):
+                wrong.setdefault(header[i], []).append((line, cells[i]))
+    if not wrong:
+        return
+    places = []
+    for column, [(line, cell), *others] in wrong.items():
+        more = f", and {len(others):,} more" if others else ""
+        places.append(f"column {column!r} ({cell!r} in line {line}{more})")
+    decimal_comma = any(not math.isnan(_number(cell.replace(",", "."))) for [(_, cell), *_] in wrong.values())
+    way_out = "write decimals with a point" if decimal_comma else "write numbers there (0 and 1 for no and yes, say)"
+    columns = list(wrong) if len(wrong) < len(used) else []
+    if columns:
+        way_out += f", or leave out what is text with ignore={columns!r}"
+    raise DataError(
+        f"{file}: features must be finite numbers, but there is something else in {', '.join(places)}; {way_out}",
+        columns,
+    )
+
+
+def _complete(
+    file: str, header: list[str], used: list[int], records: list[Record], missing: Literal["error", "drop"]
+) -> tuple[list[Record], int]:
+    """The rows that lack nothing, and the number of those dropped."""
+    holes = [(line, header[i]) for line, cells in records for i in used if _is_missing(cells[i])]
+    if holes and missing == "error":
+        line, column = holes[0]
+        raise DataError(
+            f"{file}, line {line}, column {column!r}: the cell is empty or says that the value is missing "
+            f"({counted(len(holes), 'such cell')} in the file); fill them in, or drop those rows with "
+            "missing='drop' (--missing drop)"
+        )
+    incomplete = {line for line, _ in holes}
+    return [record for record in records if record[0] not in incomplete], len(incomplete)
+
+
+def _read_table(file: str, delimiter: str | None) -> tuple[list[str], list[Record]]:
+    """The column names, and the rows; blank lines are passed over."""
     try:
         with gzip.open(file, "rb") if file.endswith(".gz") else open(file, "rb") as stream:
             text = stream.read().decode("utf-8-sig")
@@ -274,15 +314,8 @@ def _number(cell: str) -> float:
     return number if math.isfinite(number) else math.nan
 
 
-def _feature(file: str, line: int, column: str, cell: str) -> float:
-    number = _number(cell)
-    if math.isnan(number):
-        comma = "; write decimals with a point" if not math.isnan(_number(cell.replace(",", "."))) else ""
-        raise DataError(
-            f"{file}, line {line}, column {column!r}: {cell!r} is not a finite number{comma}; correct it, "
-            f"or leave the column out with ignore=[{column!r}] (--ignore)"
-        )
-    return number
+def _is_missing(cell: str) -> bool:
+    return cell.lower() in MISSING
 
 
 def _targets(

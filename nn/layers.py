@@ -12,17 +12,23 @@ from autograd import Value
 from autograd.rules import MAKERS, RULES
 from nn import init as initialisation
 from nn.module import Module
+from nn.words import counted, did_you_mean
 
-__all__ = ["MLP", "Layer", "Neuron"]
+__all__ = ["ACTIVATIONS", "MLP", "Layer", "Neuron"]
 
 Scalar = Value | SupportsFloat
 Activation = str | Callable[[Value], Value]
+
+_MADE = [make(*make.examples[0]) for make in MAKERS.values()]  # type: ignore[attr-defined]
+_UNARY = {rule.name.lower() for rule in (*RULES.values(), *_MADE) if rule.arity == 1}
+ACTIVATIONS = ("linear", *sorted(name for name in _UNARY if hasattr(Value, name)))
+"""The names of activations: every unary operation that a Value has as a method. A parameter takes its usual value."""
 
 
 class Neuron(Module):
     """One weighted sum with a bias, then an activation: act(b + w1*x1 + w2*x2 + ...), added up in this order.
 
-    nin         number of inputs, at least 1
+    nin         number of inputs; without any the output is the bias's
     nonlin      False leaves the activation out, as in the last layer of a network
     activation  "linear", the name of any unary operation ("relu", "tanh", "sigmoid", ...), or a function Value -> Value
     bias        False leaves `b` out (it is then None)
@@ -45,7 +51,9 @@ class Neuron(Module):
         rng: random.Random | None = None,
         fan_out: int = 1,
     ) -> None:
-        nin, fan_out = _count("nin", nin), _count("fan_out", fan_out)
+        nin = _count("nin", nin)
+        if nin == 0 and not bias:
+            raise ValueError("a neuron without inputs has only its bias to give: leave bias=True, or give it inputs")
         draw, source = _scheme(init), _source(rng)
         self.activation = _checked_activation("activation", activation)
         self.w = [Value(draw(source, nin, fan_out)) for _ in range(nin)]
@@ -55,19 +63,24 @@ class Neuron(Module):
     def __call__(self, x: Scalar | Iterable[Scalar]) -> Value:
         """The neuron's output for `nin` inputs (numbers or Values; a neuron with one input also takes it bare).
 
-        Raises ValueError if there are more or fewer inputs than weights.
+        Raises ValueError if there are more or fewer inputs than weights, TypeError for an input that is no number.
         """
         inputs = _inputs(x)
         if len(inputs) != len(self.w):
             raise ValueError(
-                f"{self!r} takes {len(self.w)} input{'s' * (len(self.w) != 1)}, got {len(inputs)}: "
+                f"{self!r} takes {counted(len(self.w), 'input')}, got {len(inputs)}: "
                 "give one number or Value per weight"
             )
-        products = (wi * xi for wi, xi in zip(self.w, inputs, strict=True))
-        act: Value = functools.reduce(operator.add, products) if self.b is None else sum(products, self.b)
-        if not self.nonlin:
-            return act
-        return self.activation(act) if callable(self.activation) else getattr(act, self.activation)()
+        try:
+            products = (wi * xi for wi, xi in zip(self.w, inputs, strict=True))
+            act: Value = functools.reduce(operator.add, products) if self.b is None else sum(products, self.b)
+            if not self.nonlin:
+                return act
+            return self.activation(act) if callable(self.activation) else getattr(act, self.activation)()
+        except (TypeError, AttributeError):  # the latter of an array among the inputs, which has no relu()
+            if mistake := _mistake_in(inputs):  # looked for only now: every call would pay for it
+                raise TypeError(f"{self!r} takes numbers and Values; {mistake}") from None
+            raise
 
     def __repr__(self) -> str:
         return f"{_title(self.activation) if self.nonlin else 'Linear'}Neuron({len(self.w)})"
@@ -114,7 +127,7 @@ class MLP(Module):
         init: str | initialisation.Scheme = "uniform",
         rng: random.Random | None = None,
     ) -> None:
-        if not isinstance(nouts, Sequence) or isinstance(nouts, str) or not nouts:
+        if not isinstance(nouts, Sequence) or isinstance(nouts, str):
             raise TypeError(f"nouts must list the number of neurons of each layer, such as [16, 10]; got {nouts!r}")
         activation = _checked_activation("activation", activation)
         output = _checked_activation("output", output)
@@ -142,14 +155,31 @@ def _inputs(x: Any) -> Collection[Scalar]:
     return list(x) if hasattr(x, "__iter__") else [x]
 
 
+def _mistake_in(inputs: Iterable[Any]) -> str:
+    """Where the first input stands that is neither a number nor a Value, and what to do; "" if there is none."""
+    for position, x in enumerate(inputs):
+        try:
+            isinstance(x, Value) or Value(x)
+        except TypeError:
+            kind = type(x).__name__
+            if kind.startswith("bool"):
+                advice = "; write int(x) or float(x)"
+            elif isinstance(x, str | bytes):
+                advice = "; float(x) reads a number from text"
+            else:
+                advice = "; call the network with one example at a time" if hasattr(x, "__len__") else ""
+            return f"input {position} (counted from 0) is {x!r:.80}, of type {kind}{advice}"
+    return ""
+
+
 def _count(name: str, number: Any) -> int:
-    """`number` as an int of at least 1, or an error that names the argument."""
+    """`number` as an int of at least 0, or an error that names the argument."""
     try:
         count = operator.index(number)
     except TypeError:
-        raise TypeError(f"{name} must be a whole number of at least 1, got {number!r}") from None
-    if count < 1:
-        raise ValueError(f"{name} must be at least 1, got {count}")
+        raise TypeError(f"{name} must be a whole number, got {number!r}") from None
+    if count < 0:
+        raise ValueError(f"{name} must be at least 0, got {count}")
     return count
 
 
@@ -157,7 +187,9 @@ def _scheme(init: Any) -> initialisation.Scheme:
     if callable(init):
         return init  # type: ignore[no-any-return]
     if init not in initialisation.SCHEMES:
-        raise ValueError(f"init must be one of {', '.join(initialisation.SCHEMES)}, or a function; got {init!r}")
+        names = ", ".join(initialisation.SCHEMES)
+        hint = did_you_mean(str(init), initialisation.SCHEMES)
+        raise ValueError(f"init must be one of {names}, or a function; got {init!r}{hint}")
     return initialisation.SCHEMES[init]
 
 
@@ -171,17 +203,13 @@ def _source(rng: Any) -> initialisation.Source:
 
 def _checked_activation(keyword: str, activation: Any) -> Activation:
     """`activation` unchanged, or a ValueError that lists the names it may have."""
-    if callable(activation) or activation == "linear" or activation in _unary_operations():
+    if callable(activation) or activation in ACTIVATIONS:
         return activation  # type: ignore[no-any-return]
-    hint = "; leave the output linear and use nn.softmax_cross_entropy as the loss" if activation == "softmax" else ""
-    accepted = ", ".join(["linear", *_unary_operations()])
-    raise ValueError(f"{keyword} must be one of {accepted}, or a function; got {activation!r}{hint}")
-
-
-def _unary_operations() -> list[str]:
-    """The names of all unary operations that a Value has as a method; those with a parameter take their usual one."""
-    rules = [*RULES.values(), *(make(*make.examples[0]) for make in MAKERS.values())]  # type: ignore[attr-defined]
-    return sorted(name for name in {rule.name.lower() for rule in rules if rule.arity == 1} if hasattr(Value, name))
+    if activation == "softmax":
+        hint = "; leave the output linear and use nn.softmax_cross_entropy as the loss"
+    else:
+        hint = did_you_mean(str(activation), ACTIVATIONS)
+    raise ValueError(f"{keyword} must be one of {', '.join(ACTIVATIONS)}, or a function; got {activation!r}{hint}")
 
 
 def _title(activation: Activation) -> str:

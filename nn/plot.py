@@ -11,7 +11,9 @@ from collections.abc import Sequence
 from html import escape
 from typing import Literal, NamedTuple
 
-__all__ = ["Series", "line_chart", "number", "percent", "pixels", "scatter", "ticks"]
+from nn.words import number
+
+__all__ = ["Series", "line_chart", "pixels", "scatter", "ticks"]
 
 WIDTH, HEIGHT = 440, 290
 LEFT, RIGHT, TOP, BOTTOM = 52, 14, 46, 46
@@ -37,21 +39,6 @@ class Series(NamedTuple):
     style: Literal["solid", "faint", "dashed"] = "solid"
 
 
-def number(x: float, digits: int = 4) -> str:
-    """`x` with four significant digits and a true minus sign: number(-0.123456) is "−0.1235"."""
-    return f"{x:.{digits}g}".replace("e+0", "e").replace("e+", "e").replace("e-0", "e-").replace("-", "−")
-
-
-def percent(share: float) -> str:
-    """A share of 1 as "96.7 %"; 100 % and 0 % only if they are exact."""
-    rounded = f"{100 * share:.1f}"
-    if rounded == "100.0" and share < 1:
-        rounded = "99.9"
-    if rounded == "0.0" and share > 0:
-        rounded = "0.1"
-    return f"{rounded.removesuffix('.0') if share in (0, 1) else rounded} %"
-
-
 def ticks(low: float, high: float, count: int = 5) -> list[float]:
     """About `count` round numbers (1, 2 or 5 times a power of ten apart) that lie between `low` and `high`."""
     if not high > low:
@@ -70,12 +57,12 @@ def line_chart(
     x_label: str,
     y_label: str,
     as_percent: bool = False,
-    y_low: float | None = 0.0,
+    y_low: float = 0.0,
 ) -> str:
     """Lines over a common pair of axes, with a legend.
 
     series      lines; points that are not finite are left out, and so are empty lines
-    y_low       where the y axis starts; None leaves that to the data
+    y_low       where the y axis starts, unless a point lies lower
     as_percent  labels the y axis in percent (the data are shares of 1)
     """
     lines = []
@@ -86,7 +73,7 @@ def line_chart(
     everything = [point for _, points in lines for point in points] or [(0.0, 0.0), (1.0, 1.0)]
     ys = [y for _, y in everything]
     high = 1.0 if as_percent else max(ys)
-    frame = _Frame((0.0, max(x for x, _ in everything)), (min(ys) if y_low is None else min(y_low, *ys, high), high))
+    frame = _Frame((0.0, max(x for x, _ in everything)), (min(y_low, *ys, high), high))
 
     parts = [frame.axes(x_label, y_label, as_percent)]
     legend_x: float = LEFT

@@ -19,13 +19,15 @@ from typing import Any
 
 import autograd
 from autograd import Value
-from nn.data import Dataset
+from nn.data import Dataset, Standardizer
 from nn.layers import MLP
-from nn.losses import half_squared_error
-from nn.plot import Series, line_chart, number, percent, pixels, scatter
+from nn.plot import Series, line_chart, pixels, scatter
 from nn.train import History
+from nn.words import counted, number, percent
 
-__all__ = ["Run", "chain_of_one_neuron", "report_html", "write_report"]
+__all__ = ["Run", "chain_of_one_neuron", "check_replaceable", "report_html", "write_report"]
+
+GENERATOR = '<meta name="generator" content="scalar-autograd">'  # by this a report is known again
 
 MOST_CLASSES_IN_TABLE = 20
 MOST_MISTAKES = 24
@@ -45,7 +47,7 @@ class Run:
     train     examples that it learnt from
     test      examples held out
     prepare   turns an example into what the model is called with
-    scale     regression: (mean, standard deviation) that targets were standardized by
+    scale     regression: what targets were standardized by
     command   the command line that gives the same run again
     settings  name -> value, for the table at the end
     image     (width, full ink) if examples are images, else None
@@ -56,7 +58,7 @@ class Run:
     train: Dataset
     test: Dataset
     prepare: Callable[[Row], Row]
-    scale: tuple[float, float] = (0.0, 1.0)
+    scale: Standardizer | None = None
     command: str = ""
     settings: dict[str, str] = field(default_factory=dict)
     image: tuple[int, float] | None = None
@@ -77,13 +79,27 @@ class Run:
         """For each held-out example the index of the class with the greatest score, or the predicted number."""
         if self.classifies:
             return [scores.index(max(scores)) for scores in self.outputs]
-        mean, deviation = self.scale
-        return [mean + deviation * output for [output] in self.outputs]
+        return [self.scale.inverse(output)[0] if self.scale else output[0] for output in self.outputs]
+
+    @cached_property
+    def right(self) -> list[int]:
+        """Which held-out examples are classified rightly."""
+        return [i for i, truth in enumerate(self.test.targets) if self.predictions[i] == truth]
+
+    @cached_property
+    def mistakes(self) -> list[int]:
+        """Which held-out examples are classified wrongly."""
+        return [i for i, truth in enumerate(self.test.targets) if self.predictions[i] != truth]
 
     @property
     def accuracy(self) -> float:
         """The share of held-out examples that are classified rightly."""
-        return 1 - len(_mistakes(self)) / len(self.test)
+        return 1 - len(self.mistakes) / len(self.test)
+
+    def confidence(self, index: int, kind: int) -> float:
+        """The share, softmax(scores)[kind], that the network gives a class for a held-out example."""
+        scores = self.outputs[index]
+        return math.exp(scores[kind] - float(autograd.logsumexp(scores)))
 
     @property
     def errors(self) -> tuple[float, float]:
@@ -93,11 +109,6 @@ class Run:
         residual = math.dist(self.predictions, truths) ** 2
         spread = math.dist(truths, [mean] * len(truths)) ** 2
         return math.sqrt(residual / len(truths)), 1 - residual / spread if spread else math.nan
-
-
-def confidence(scores: Row, index: int) -> float:
-    """softmax(scores)[index]: the share that the network gives to this class."""
-    return math.exp(scores[index] - float(autograd.logsumexp(scores)))
 
 
 def chain_of_one_neuron(model: MLP, inputs: Row, target: Any, *, classify: bool, shown: int = 3) -> Value:
@@ -112,45 +123,68 @@ def chain_of_one_neuron(model: MLP, inputs: Row, target: Any, *, classify: bool,
         activity: Any = inputs
         for layer in hidden:
             activity = layer(activity)
-        activity = activity if isinstance(activity, list | tuple) else [activity]
-        values = [float(getattr(x, "data", x)) for x in activity]
-        scores = [neuron(values).data for neuron in last.neurons]
+        scores = [neuron(activity).data for neuron in last.neurons]
+    activity = [activity] if isinstance(activity, Value) else activity
+    values = [x.data if isinstance(x, Value) else x for x in activity]
     neuron = last.neurons[target if classify else 0]
     weights = [w.data for w in neuron.w]
     strongest = sorted(range(len(weights)), key=lambda k: -abs(weights[k] * values[k]))[:shown]
-    letter = "h" if hidden else "x"
 
     others = [weights[k] * values[k] for k in range(len(weights)) if k not in strongest]
     terms = [Value(math.fsum([*others, neuron.b.data if neuron.b is not None else 0.0]), label="rest")]
     for k in sorted(strongest):
-        weight, value = f"w{_subscript(k)}", f"{letter}{_subscript(k)}"
-        terms.append(Value(weights[k], label=weight) * Value(values[k], label=value))
-        terms[-1].label = weight + value
-    score = autograd.sum(terms)
-    score.label = "score" if classify else "output"
+        weight, value = f"w{_subscript(k)}", f"{'h' if hidden else 'x'}{_subscript(k)}"
+        terms.append(_named(weight + value, Value(weights[k], label=weight) * Value(values[k], label=value)))
+    score = _named("score" if classify else "output", autograd.sum(terms))
     if classify:
         rivals = Value(autograd.logsumexp([s for k, s in enumerate(scores) if k != target]), label="others")
         root = autograd.softmax_cross_entropy([score, rivals], 0)
-    else:
-        root = half_squared_error(score, target)
-    root.label = "loss"
-    root.backward()
+    else:  # half_squared_error, with a name for every step
+        error = _named("error", score - target)
+        _named("target", error.parents[1])
+        root = _named("error²", error * error) / 2
+    _named("loss", root).backward()
     return root  # type: ignore[no-any-return]
 
 
+def _named(label: str, node: Value) -> Value:
+    node.label = label
+    return node
+
+
+def check_replaceable(path: str | os.PathLike[str]) -> None:
+    """Raise OSError, saying why, if no report can be written at `path`; what is no report may be someone's data."""
+    target = os.path.abspath(path)
+    folder = os.path.dirname(target)
+    if os.path.isdir(target):
+        raise IsADirectoryError(f"{target!r} is a folder; give the name of a file in it")
+    if not os.path.isdir(folder):
+        raise FileNotFoundError(f"there is no folder {folder!r}; make it first")
+    if not os.access(folder, os.W_OK):
+        raise PermissionError(f"no permission to write to {folder!r}")
+    if os.path.exists(target) and not _is_report(target):
+        raise FileExistsError(f"{target!r} is not a report of ours, so it is left as it is; give another name")
+
+
+def _is_report(path: str) -> bool:
+    if not os.path.isfile(path):
+        return False
+    with open(path, "rb") as file:
+        return GENERATOR.encode() in file.read(1000)
+
+
 def write_report(path: str | os.PathLike[str], run: Run) -> str:
-    """Write the report to `path`, whole or not at all, and return its absolute path. Raises OSError if that fails."""
-    target = os.path.abspath(os.fspath(path))
-    text = report_html(run)
-    handle, temporary = tempfile.mkstemp(dir=os.path.dirname(target), prefix=".report-", suffix=".html")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
-            file.write(text)
-        os.chmod(temporary, 0o666 & ~_umask())
-        os.replace(temporary, target)
-    except BaseException:
-        os.unlink(temporary)
-        raise
+    """Write the report to `path`, whole or not at all, and return its absolute path.
+
+    Raises OSError if that fails, or if there is another file than a report already.
+    """
+    check_replaceable(path)
+    target = os.path.abspath(path)
+    with tempfile.TemporaryDirectory(dir=os.path.dirname(target), prefix=".report-") as folder:
+        draft = os.path.join(folder, "report.html")
+        with open(draft, "w", encoding="utf-8", newline="\n") as file:
+            file.write(report_html(run))
+        os.replace(draft, target)
     return target
 
 
@@ -166,6 +200,7 @@ def report_html(run: Run) -> str:
     style = (resources.files("nn") / "report.css").read_text("utf-8")
     return (
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        f"{GENERATOR}\n"
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         """<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">\n"""
         f"<title>{title}</title>\n<style>\n{style}</style>\n</head>\n<body>\n<main>\n"
@@ -180,14 +215,13 @@ def report_html(run: Run) -> str:
 def _summary(run: Run) -> str:
     parameters = len(run.model.parameters())
     if run.classifies:
-        right = round(run.accuracy * len(run.test))
-        kind = "images" if run.image else "rows"
-        figure, meaning = percent(run.accuracy), f"of the held-out {kind} named rightly: {right:,} of {len(run.test):,}"
+        kind, counts = "images" if run.image else "rows", f"{len(run.right):,} of {len(run.test):,}"
+        figure, meaning = percent(run.accuracy), f"of the held-out {kind} named rightly: {counts}"
     else:
         deviation, r_squared = run.errors
         figure = number(r_squared, 3)
         meaning = (
-            f"R² on {len(run.test):,} held-out rows; predictions of “{escape(run.test.target_name)}” are off by "
+            f"R² on {counted(len(run.test), 'held-out row')}; predictions of “{escape(run.test.target_name)}” are off by "
             f"{number(deviation, 3)} (root mean square)"
         )
     stopped = " Training was ended early, by hand." if run.history.interrupted else ""
@@ -201,56 +235,51 @@ def _summary(run: Run) -> str:
 
 
 def _learning(run: Run) -> str:
-    history, charts = run.history, []
-    epochs = len(history.losses)
-    xs, ys = _thinned(history.step_losses, history.steps_per_epoch)
-    middles, ends = [e - 0.5 for e in range(1, epochs + 1)], list(range(1, epochs + 1))
+    history = run.history
+    epochs = range(1, len(history.losses) + 1)
+    middles = [epoch - 0.5 for epoch in epochs]  # where a mean over an epoch belongs
     held_out, right = history.validation_losses, history.validation_accuracies
-    charts.append(
-        line_chart(
-            [
-                Series("each batch", xs, ys, "faint"),
-                Series("epoch mean", middles, history.losses),
-                Series("held out", ends[: len(held_out)], held_out, "dashed"),
-            ],
-            title="Loss while training",
-            x_label="epoch",
-            y_label="loss",
-        )
+    charts = line_chart(
+        [
+            Series("each batch", *_thinned(history.step_losses, history.steps_per_epoch), "faint"),
+            Series("epoch mean", middles, history.losses),
+            Series("held out", epochs[: len(held_out)], held_out, "dashed"),
+        ],
+        title="Loss while training",
+        x_label="epoch",
+        y_label="loss",
     )
     if history.accuracies:
-        charts.append(
-            line_chart(
-                [
-                    Series("training", middles[: len(history.accuracies)], history.accuracies),
-                    Series("held out", ends[: len(right)], right, "dashed"),
-                ],
-                title="Accuracy while training",
-                x_label="epoch",
-                y_label="accuracy",
-                as_percent=True,
-                y_low=math.floor(10 * min(*history.accuracies, *right, 0.9)) / 10,
-            )
+        charts += line_chart(
+            [
+                Series("training", middles, history.accuracies),
+                Series("held out", epochs[: len(right)], right, "dashed"),
+            ],
+            title="Accuracy while training",
+            x_label="epoch",
+            y_label="accuracy",
+            as_percent=True,
+            y_low=math.floor(10 * min(*history.accuracies, *right, 0.9)) / 10,
         )
     formula = "−log of the probability given to the right class" if run.classifies else "½ (output − target)²"
     note = "" if run.classifies else ", with targets scaled to standard deviation 1"
     return _section(
         "How it learnt",
         f"The loss of an example is {formula}{note}; an epoch is one pass over all training examples.",
-        f"<div class=charts>{''.join(charts)}</div>",
+        f"<div class=charts>{charts}</div>",
     )
 
 
 def _images(run: Run) -> str:
-    shown = list(range(min(MOST_IMAGES, len(run.test))))
-    wrong = _mistakes(run)
+    shown = range(min(MOST_IMAGES, len(run.test)))
     body = f"<div class=images>{''.join(_image(run, i) for i in shown)}</div>"
-    if wrong:
-        count = f"All {len(wrong)}" if len(wrong) <= MOST_MISTAKES else f"The first {MOST_MISTAKES} of {len(wrong)}"
-        body += (
-            f"<h3>{count} mistakes</h3><p>What the network took each for, what it is, and how sure the network was.</p>"
-        )
-        body += f"<div class=images>{''.join(_image(run, i, sure=True) for i in wrong[:MOST_MISTAKES])}</div>"
+    if wrong := run.mistakes:
+        title = counted(len(wrong), "mistake")
+        if len(wrong) > MOST_MISTAKES:
+            title = f"The first {MOST_MISTAKES} of {title}"
+        images = "".join(_image(run, i, sure=True) for i in wrong[:MOST_MISTAKES])
+        text = "What the network took each for, what it is, and how sure the network was."
+        body += f"<h3>{title}</h3><p>{text}</p><div class=images>{images}</div>"
     return _section(
         "What it sees",
         f"The first {len(shown)} held-out images, each with the name that the network gives it. "
@@ -266,16 +295,15 @@ def _image(run: Run, index: int, sure: bool = False) -> str:
     picture = pixels(run.test.examples[index], width=width, full=full, title=f"an image of {names[int(truth)]}")
     if said == truth:
         return f"<figure>{picture}<figcaption>{escape(names[said])}</figcaption></figure>"
-    share = f"<br><small>{percent(confidence(run.outputs[index], said))}</small>" if sure else ""
+    share = f"<br><small>{percent(run.confidence(index, said))}</small>" if sure else ""
     caption = f"✗ {escape(names[said])} <small>is {escape(names[int(truth)])}</small>{share}"
     return f'<figure class="wrong">{picture}<figcaption>{caption}</figcaption></figure>'
 
 
 def _table_of_rows(run: Run) -> str:
-    names, wrong = run.test.class_names, _mistakes(run)
-    right = sorted(set(range(len(run.test))) - set(wrong))
+    names, wrong = run.test.class_names, run.mistakes
     chosen = wrong[: MOST_ROWS // 2]
-    chosen += right[:: max(1, math.ceil(len(right) / (MOST_ROWS - len(chosen))))]  # evenly over the file
+    chosen += run.right[:: max(1, math.ceil(len(run.right) / (MOST_ROWS - len(chosen))))]  # evenly over the file
     features = run.test.feature_names[:5]
     head = "".join(f"<th class=number>{escape(name)}</th>" for name in features)
     head += f"<th>{escape(run.test.target_name)}</th><th>network</th><th class=number>sure</th>"
@@ -285,7 +313,7 @@ def _table_of_rows(run: Run) -> str:
         cells = "".join(f"<td class=number>{number(x)}</td>" for x in run.test.examples[i][: len(features)])
         verdict = escape(names[said]) if said == truth else f"✗ {escape(names[said])}"
         cells += f"<td>{escape(names[truth])}</td><td>{verdict}</td>"
-        cells += f"<td class=number>{percent(confidence(run.outputs[i], said))}</td>"
+        cells += f"<td class=number>{percent(run.confidence(i, said))}</td>"
         rows.append(f"<tr{'' if said == truth else ' class=wrong'}>{cells}</tr>")
     return _section(
         "What it sees",
@@ -339,40 +367,29 @@ def _chain(run: Run) -> str:
     from autograd.drawing.figures import figure
 
     index = _telling_example(run)
-    target = run.test.targets[index]
-    inputs = run.prepare(run.test.examples[index])
+    target: Any = run.test.targets[index]
     if run.classifies:
-        name = escape(run.test.class_names[int(target)])
-        share = confidence(run.outputs[index], int(target))
-        story = (
+        name, share = escape(run.test.class_names[target]), run.confidence(index, target)
+        who = (
             f"One held-out example of “{name}”, to which the network gave {percent(share)}, and the neuron that scores "
-            f"“{name}”. Its three strongest inputs stand alone; all its other inputs and its bias are added up in "
-            "<i>rest</i>, the scores of the other classes are joined in <i>others</i> (log-sum-exp), so that the "
-            "numbers are exactly those of the whole network."
+            f"“{name}”."
         )
-        slope = (
-            f"The slope of the loss with respect to the score is the probability less 1, {figure(share)} − 1 = "
-            f"<b class=backward>{figure(share - 1)}</b>. The sum hands it on unchanged; at each × it is "
-            "multiplied by the other factor. So a weight's gradient is this number times its input."
-        )
-        picture = f"<div class=specimen>{_image(run, index)}</div>" if run.image else ""
+        joined = ", the scores of the other classes are joined in <i>others</i> (log-sum-exp)"
+        slope = f"the score is the probability less 1, {figure(share)} − 1 = <b class=backward>{figure(share - 1)}</b>"
     else:
-        mean, deviation = run.scale
-        target = (float(target) - mean) / deviation
-        story = (
-            "One held-out row and the output neuron. Its three strongest inputs stand alone; all its other inputs and "
-            "its bias are added up in <i>rest</i>, so that the numbers are exactly those of the whole network."
-        )
-        slope = (
-            "The slope of the loss with respect to the output is output − target. The sum hands it on unchanged; "
-            "at each × it is multiplied by the other factor. So a weight's gradient is this number times its input."
-        )
-        picture = ""
+        who, joined, slope = "One held-out row and the output neuron.", "", "the output is the error, output − target"
+        target = run.scale([target])[0] if run.scale else target
+    picture = f"<div class=specimen>{_image(run, index)}</div>" if run.image else ""
+    inputs = run.prepare(run.test.examples[index])
     root = chain_of_one_neuron(run.model, inputs, target, classify=run.classifies)
     return _section(
         "The chain rule of one neuron",
-        f"{story} <b class=forward>Blue</b> numbers were computed going forward, <b class=backward>orange</b> ones are "
-        f"gradients coming back: how much the loss changes per unit of that number. {slope}",
+        f"{who} Its three strongest inputs stand alone; all its other inputs and its bias are added up in <i>rest</i>"
+        f"{joined}, so that the numbers are exactly those of the whole network. "
+        "<b class=forward>Blue</b> numbers were computed going forward, <b class=backward>orange</b> ones are gradients "
+        "coming back: how much the loss changes per unit of that number. The slope of the loss with respect to "
+        f"{slope}. The sum hands it on unchanged; at each × it is multiplied by the other factor. So a weight's gradient "
+        "is this number times its input.",
         f"{picture}<div class=graph>{tree_svg(root)}</div>"
         "<h3>The same as a ledger</h3><p>Every contribution of the sweep, in the order in which it was added: the "
         "upstream gradient times the local derivative.</p>"
@@ -397,16 +414,11 @@ def _section(title: str, text: str, body: str) -> str:
     return f"<section><h2>{title}</h2><p>{text}</p>{body}</section>"
 
 
-def _mistakes(run: Run) -> list[int]:
-    return [i for i, (p, t) in enumerate(zip(run.predictions, run.test.targets, strict=True)) if p != t]
-
-
 def _telling_example(run: Run) -> int:
     """The held-out example that the network got right, yet was least sure about: its gradients are worth seeing."""
     if not run.classifies:
         return 0
-    right = [i for i, (p, t) in enumerate(zip(run.predictions, run.test.targets, strict=True)) if p == t]
-    return min(right or [0], key=lambda i: confidence(run.outputs[i], int(run.test.targets[i])))
+    return min(run.right or [0], key=lambda i: run.confidence(i, int(run.test.targets[i])))
 
 
 def _thinned(losses: Sequence[float], per_epoch: int) -> tuple[list[float], list[float]]:
@@ -418,10 +430,3 @@ def _thinned(losses: Sequence[float], per_epoch: int) -> tuple[list[float], list
 
 def _subscript(index: int) -> str:
     return str(index).translate(str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉"))
-
-
-def _umask() -> int:
-    """The permissions that new files of this process do not get."""
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

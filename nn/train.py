@@ -7,14 +7,14 @@ import random
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NoReturn
 
 import autograd
 from autograd import Value
 from nn.losses import Loss, hinge, softmax_cross_entropy
 from nn.module import Module
 from nn.optim import Adam, Optimizer
-from nn.plot import percent
+from nn.words import percent
 
 __all__ = ["History", "TrainingError", "evaluate", "fit", "is_correct"]
 
@@ -92,45 +92,93 @@ def fit(
     correct = correct or _default_correct(loss)
     order = list(range(len(examples)))
     history = History(steps_per_epoch=math.ceil(len(order) / batch_size))
-    with _bar(epochs, history.steps_per_epoch, shown=progress) as bar:
+    with _bar(epochs, history.steps_per_epoch, shown=progress) as show:
+        training = _Training(model, examples, targets, loss, optimizer, correct, history, show)
         try:
-            for epoch in range(1, epochs + 1):
-                bar.set_description_str(f"epoch {epoch}/{epochs}", refresh=False)
+            for _ in range(epochs):
                 (rng or random).shuffle(order)
-                total, right = 0.0, 0
-                for start in range(0, len(order), batch_size):
-                    batch = order[start : start + batch_size]
-                    place = f"step {len(history.step_losses) + 1} (epoch {epoch}, batch {start // batch_size + 1})"
-                    optimizer.zero_grad()
-                    batch_loss = 0.0
-                    for i in batch:
-                        output = model(examples[i])
-                        share = loss(output, targets[i]) / len(batch)
-                        _check_loss(share, f"example {i}, at {place}", optimizer.lr, history)
-                        share.backward()  # gradients add up: those of the shares make that of the batch's mean
-                        batch_loss += share.data
-                        right += correct(output, targets[i]) if correct is not None else 0
-                    _check_gradients(optimizer, place, history)
-                    optimizer.step()
-
-                    history.step_losses.append(batch_loss)
-                    total += batch_loss * len(batch)
-                    seen = start + len(batch)
-                    accuracy = right / seen if correct is not None else None
-                    bar.set_postfix_str(_summary(total / seen, accuracy, history), refresh=False)
-                    bar.update()
-                history.losses.append(total / len(order))
-                if accuracy is not None:
-                    history.accuracies.append(accuracy)
+                training.epoch([order[start : start + batch_size] for start in range(0, len(order), batch_size)])
                 if validation is not None:
-                    held_out_loss, held_out_accuracy = evaluate(model, *validation, loss=loss, correct=correct)
-                    history.validation_losses.append(held_out_loss)
-                    if held_out_accuracy is not None:
-                        history.validation_accuracies.append(held_out_accuracy)
-                bar.set_postfix_str(_summary(history.losses[-1], accuracy, history))
+                    training.validate(*validation)
         except KeyboardInterrupt:
             history.interrupted = True
     return history
+
+
+@dataclass
+class _Training:
+    """What the epochs of one `fit` share, and what happens in them. A batch is a list of positions in the examples."""
+
+    model: Module
+    examples: Sequence[Any]
+    targets: Sequence[Any]
+    loss: Loss
+    optimizer: Optimizer
+    correct: Correct | None
+    history: History
+    show: Callable[[int, str], None]
+
+    def epoch(self, batches: Sequence[Sequence[int]]) -> None:
+        """One step for each batch, and the epoch's means."""
+        history, total, right, seen = self.history, 0.0, 0, 0
+        for batch in batches:
+            mean, rightly = self.step(batch)
+            history.step_losses.append(mean)
+            total += mean * len(batch)
+            right += rightly
+            seen += len(batch)
+            accuracy = right / seen if self.correct else None
+            self.show(len(history.step_losses), _figures(total / seen, accuracy, history))
+        history.losses.append(total / seen)
+        if accuracy is not None:
+            history.accuracies.append(accuracy)
+
+    def step(self, batch: Sequence[int]) -> tuple[float, int]:
+        """Sweep the examples of a batch and step. Returns their mean loss and how many were classified rightly."""
+        mean, right = 0.0, 0
+        self.optimizer.zero_grad()
+        for i in batch:
+            output = self.model(self.examples[i])
+            share = self.loss(output, self.targets[i]) / len(batch)
+            self.check_loss(share, i)
+            share.backward()  # gradients add up: those of the shares make that of the batch's mean
+            mean += share.data
+            right += self.correct(output, self.targets[i]) if self.correct else 0
+        self.check_gradients()
+        self.optimizer.step()
+        return mean, right
+
+    def validate(self, examples: Sequence[Any], targets: Sequence[Any]) -> None:
+        """Measure on examples that are not trained on."""
+        loss, accuracy = evaluate(self.model, examples, targets, loss=self.loss, correct=self.correct)
+        self.history.validation_losses.append(loss)
+        if accuracy is not None:
+            self.history.validation_accuracies.append(accuracy)
+        trained = self.history.accuracies[-1] if self.correct else None
+        self.show(len(self.history.step_losses), _figures(self.history.losses[-1], trained, self.history))
+
+    def check_loss(self, loss: Any, example: int) -> None:
+        if not isinstance(loss, Value):
+            raise TypeError(
+                f"the loss must be a Value that depends on the parameters, got {loss!r} for example {example}: "
+                "compute with Values throughout, not with their .data, and not under no_grad()"
+            )
+        if not math.isfinite(loss.data):
+            self.stop(f"the loss became {loss.data} for example {example}")
+
+    def check_gradients(self) -> None:
+        for index, parameter in enumerate(self.optimizer.parameters):
+            if not math.isfinite(parameter.grad):
+                self.stop(f"the gradient of parameter {index} became {parameter.grad}")
+
+    def stop(self, what: str) -> NoReturn:
+        epoch, batch = divmod(len(self.history.step_losses), self.history.steps_per_epoch)
+        place = f"step {len(self.history.step_losses) + 1} (epoch {epoch + 1}, batch {batch + 1})"
+        raise TrainingError(
+            f"{what}, at {place}, so training stopped before that step. Try a smaller learning rate than "
+            f"{self.optimizer.lr:g}, standardize the inputs (nn.Standardizer), and look for inf or nan in the data",
+            self.history,
+        )
 
 
 def evaluate(
@@ -149,26 +197,22 @@ def evaluate(
     correct = correct or _default_correct(loss)
     with autograd.no_grad():
         outputs = [model(example) for example in examples]
-        pairs = list(zip(outputs, targets, strict=True))
-        mean = math.fsum(float(_data(loss(output, target))) for output, target in pairs) / len(pairs)
-    accuracy = None if correct is None else sum(correct(output, target) for output, target in pairs) / len(pairs)
-    return mean, accuracy
+        losses = [loss(output, target) for output, target in zip(outputs, targets, strict=True)]
+    mean = math.fsum(one.data if isinstance(one, Value) else one for one in losses) / len(losses)
+    if correct is None:
+        return mean, None
+    return mean, sum(map(correct, outputs, targets)) / len(losses)
 
 
 def is_correct(output: Any, target: int) -> bool:
     """Whether the greatest score is the target's; of a single score, whether it has the target's sign (-1 or +1)."""
     if hasattr(output, "__len__"):
-        return bool(max(range(len(output)), key=lambda k: _data(output[k])) == target)
-    return bool(_data(output) * target > 0)
+        return bool(max(range(len(output)), key=output.__getitem__) == target)
+    return bool(output * target > 0)
 
 
 def _default_correct(loss: Loss) -> Correct | None:
     return is_correct if loss in (softmax_cross_entropy, hinge) else None
-
-
-def _data(x: Any) -> Any:
-    """The plain number in a Value, or the number itself."""
-    return getattr(x, "data", x)
 
 
 def _check_data(name: str, examples: Sequence[Any], targets: Sequence[Any]) -> None:
@@ -178,45 +222,11 @@ def _check_data(name: str, examples: Sequence[Any], targets: Sequence[Any]) -> N
         raise ValueError(f"no {name}examples: give at least one")
 
 
-def _check_loss(loss: Any, place: str, lr: float, history: History) -> None:
-    if not isinstance(loss, Value):
-        raise TypeError(
-            f"the loss must be a Value that depends on the parameters, got {loss!r} for {place}: "
-            "compute with Values throughout, not with their .data, and not under no_grad()"
-        )
-    if not math.isfinite(loss.data):
-        raise TrainingError(f"the loss became {loss.data} for {place}{_advice(lr)}", history)
-
-
-def _check_gradients(optimizer: Optimizer, place: str, history: History) -> None:
-    for index, parameter in enumerate(optimizer.parameters):
-        if not math.isfinite(parameter.grad):
-            what = f"the gradient of parameter {index} became {parameter.grad}"
-            raise TrainingError(f"{what} at {place}{_advice(optimizer.lr)}", history)
-
-
-def _advice(lr: float) -> str:
-    return (
-        f", so training stopped before that step. Try a smaller learning rate than {lr:g}, standardize the inputs "
-        "(nn.Standardizer), and look for inf or nan in the data"
-    )
-
-
-class _NoBar:
-    """Stands in for a progress bar that is not shown."""
-
-    def set_description_str(self, text: str, refresh: bool = True) -> None: ...
-
-    def set_postfix_str(self, text: str, refresh: bool = True) -> None: ...
-
-    def update(self) -> None: ...
-
-
 @contextmanager
-def _bar(epochs: int, steps_per_epoch: int, shown: bool) -> Iterator[Any]:
-    """tqdm's bar, as fits a terminal or a notebook."""
+def _bar(epochs: int, steps_per_epoch: int, shown: bool) -> Iterator[Callable[[int, str], None]]:
+    """tqdm's bar, as fits a terminal or a notebook: a function that is told the steps done so far, and figures."""
     if not shown:
-        yield _NoBar()
+        yield lambda steps, figures: None
         return
     try:
         from tqdm.auto import tqdm
@@ -226,10 +236,16 @@ def _bar(epochs: int, steps_per_epoch: int, shown: bool) -> Iterator[Any]:
         ) from None
     form = "{desc} |{bar}| {elapsed}<{remaining}{postfix}"  # short, so that the bar has room in 80 columns
     with tqdm(total=epochs * steps_per_epoch, desc=f"epoch 1/{epochs}", bar_format=form, dynamic_ncols=True) as bar:
-        yield bar
+
+        def show(steps: int, figures: str) -> None:
+            bar.set_description_str(f"epoch {math.ceil(steps / steps_per_epoch)}/{epochs}", refresh=False)
+            bar.set_postfix_str(figures, refresh=False)
+            bar.update(steps - bar.n)
+
+        yield show
 
 
-def _summary(loss: float, accuracy: float | None, history: History) -> str:
+def _figures(loss: float, accuracy: float | None, history: History) -> str:
     """The live figures beside the bar: loss and accuracy of this epoch, and accuracy on validation data so far."""
     parts = [f"loss {loss:.3g}"]
     if accuracy is not None:

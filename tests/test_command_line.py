@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 import autograd
 from autograd import Value
 from autograd.__main__ import main, report
-from autograd.expression import ExpressionError, build, public_operations
+from autograd.expression import ALIASES, ExpressionError, build, public_operations
 from autograd.rules import MAKERS, RULES
 
 
@@ -114,7 +114,25 @@ def test_every_operation_can_be_called() -> None:
         ("exp(*a)", "a star before an operand", 4),
         ("exp(**a)", "two stars are not allowed", 4),
         ("leaky_relu(a, slope=a)", "slope is a parameter and takes a plain number", 20),
-        ("exp(a, a)", "exp: takes 1 operands, got 2", 0),
+        ("exp(a, a)", "exp: takes 1 operand, got 2", 0),
+        ("2a", "a * is missing: write 2*a", 0),
+        ("3 + 1.5e2 a", "a * is missing: write 1.5e2*a", 4),
+        ("a a", "a * is missing: write a*a", 0),
+        ("(a + 1)a", "a * is missing: write (...)*a", 6),
+        ("1 + 2(a + 1)", "a * is missing: write 2*(a + 1)", 4),
+        ("a(a + 1)", "a * is missing: write a*(a + 1)", 0),
+        ("(a + 1)(a - 1)", "a * is missing: write (a + 1)*(a - 1)", 1),
+        ("sin a", "parentheses are missing: write sin(a)", 0),
+        ("a.tanh()", "a dot is not allowed: write tanh(a)", 0),
+        ("np.exp(a)", "a dot is not allowed: write exp(a)", 0),
+        ("a.ln()", "a dot is not allowed: write log(a)", 0),
+        ("ln(a)", "no operation is called ln; did you mean log?", 0),
+        ("arctan(a)", "no operation is called arctan; did you mean atan?", 0),
+        ("sqr(a)", "no operation is called sqr; did you mean x**2?", 0),
+        ("a == 1", "compared by < <= > >= alone; a variable's value stands behind it all, as in x=1", 0),
+        ("y = 2*a", "an expression has no =", 2),
+        ("0x1g + a", "invalid hexadecimal literal", 2),
+        ("a if a", "expected 'else'", 0),
         ("exp(a, base=2)", "exp: got an unexpected keyword argument 'base'", 0),
         ("dot(a, a)", "lists are written [a, b]", 0),
         ("softmax_cross_entropy(a, a, target=5)", "one of the 2 scores, got 5", 0),
@@ -133,6 +151,13 @@ def test_errors_show_the_place(expression: str, problem: str, column: int) -> No
     assert problem in first
     assert line == f"    {expression}"
     assert caret == " " * (4 + column) + "^"
+
+
+def test_suggestions_are_operations() -> None:
+    public = public_operations()
+    for name, meant in ALIASES.items():
+        assert name not in public
+        assert meant in public or meant == "x**2"
 
 
 def test_errors_without_a_place() -> None:
@@ -265,6 +290,9 @@ def test_expressions_without_variables_and_without_operations(capsys: pytest.Cap
     assert main(["a", "a=2"]) == 0
     out = capsys.readouterr().out
     assert "sweep" not in out
+    assert "Nothing flows: a leaf has no parents" in out
+    assert main(["--a", "a=2"]) == 0
+    assert capsys.readouterr().out.startswith("--a = 2")
     assert main(["a*1e400", "a=-inf"]) == 0
     assert "= −∞" in capsys.readouterr().out
     a = Value(1.0, label="a")
@@ -284,6 +312,13 @@ def test_expressions_without_variables_and_without_operations(capsys: pytest.Cap
         (["a*2"], "no value is given for a"),
         (["a*2", "a=1", "b=2"], "b is given, but it does not occur"),
         (["a*2", "a=1", "--png"], "unknown option --png"),
+        (["--bogus", "a*2", "a=1"], "unknown option --bogus; there are --svg FILE and --help"),
+        (["--png=y.png", "a*2", "a=1"], "unknown option --png=y.png"),
+        (
+            ["--svg", "a*2", "a=1"],
+            "--svg needs the name of a file before the expression, as in --svg graph.svg; got 'a*2'",
+        ),
+        (["a=1", "a*2"], "expected an expression first"),
         (["a*2", "a=1", "--svg"], "--svg needs the name of a file"),
         (["a*2", "a=1", "--svg", "/nowhere/at/all.svg"], "cannot write /nowhere/at/all.svg: No such file"),
     ],

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -91,12 +92,18 @@ def test_train_on_a_quantity(tmp_path: Path) -> None:
         (("demo", "--epochs", "0"), 2, "'0' is not a whole number of at least 1"),
         (("demo", "--hidden", "16,x"), 2, "'x' is not a whole number of at least 1"),
         (("demo", "--lr", "nan"), 2, "'nan' is not a number above 0"),
-        (("demo", "--activation", "foo"), 2, "argument --activation must be one of linear, "),
+        (("demo", "--activation", "foo"), 2, "argument --activation: 'foo' is none of linear, "),
+        (("demo", "--activation", "sigmod"), 2, "(did you mean 'sigmoid'?)"),
+        (("demo", "--quik"), 2, "demo does not take '--quik' (did you mean '--quick'?)"),
+        (("train", "t.csv", "--target", "y", "--bach-size", "3"), 2, "(did you mean '--batch-size'?)"),
+        (("train", "t.csv", "--target", "y", "--dataset", "iris"), 2, "train does not take '--dataset'"),
         (("demo", "--dataset", "mnist"), 2, "invalid choice: 'mnist'"),
         (("demo", "--output", "no/such/report.html"), 2, "there is no folder"),
         (("demo", "--output", "."), 2, "is a folder"),
         (("train", "no.csv", "--target", "x"), 1, "no.csv: there is no such file"),
         (("train", "t.csv", "--target", "z"), 1, "no column 'z'; the columns are 'x', 'y'"),
+        (("train", "t.csv", "--target", "y"), 1, "only 1 complete row of data"),
+        (("train", "t.csv", "--target", "y", "--output", "t.csv"), 2, "is not a report of ours"),
         (("train", "t.csv"), 2, "--target"),
         ((), 2, "{demo,train}"),
     ],
@@ -107,6 +114,7 @@ def test_mistakes_get_one_clear_line(words: tuple[str, ...], status: int, messag
     assert done.returncode == status
     assert message in done.stderr
     assert "Traceback" not in done.stderr
+    assert "function" not in done.stderr  # which only Python can give
     assert [path.name for path in tmp_path.iterdir()] == ["t.csv"]
 
 
@@ -118,3 +126,33 @@ def test_a_learning_rate_that_is_too_large_is_told(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert "smaller learning rate than 1e+200" in done.stderr
     assert not (tmp_path / "report.html").exists()
+
+
+def test_only_an_older_report_is_replaced(tmp_path: Path) -> None:
+    table = "x,y\n" + "".join(f"{x},{x * x}\n" for x in range(40))
+    (tmp_path / "t.csv").write_text(table, encoding="utf-8")
+    (tmp_path / "link.html").symlink_to("t.csv")
+    (tmp_path / "mine.html").write_text("<!DOCTYPE html><title>mine</title>", encoding="utf-8")
+    words = ("train", "t.csv", "--target", "y", "--quick", "--output")
+    for name in ("t.csv", "./t.csv", f"../{tmp_path.name}/t.csv", str(tmp_path / "t.csv"), "link.html", "mine.html"):
+        done = nn(*words, name, folder=tmp_path)
+        assert done.returncode == 2
+        assert "give another name" in done.stderr
+    assert (tmp_path / "t.csv").read_text(encoding="utf-8") == table
+    assert (tmp_path / "link.html").is_symlink()
+    assert (tmp_path / "mine.html").read_text(encoding="utf-8").endswith("mine</title>")
+    for _ in range(2):
+        assert nn(*words, "new.html", folder=tmp_path).returncode == 0
+
+
+def test_a_command_to_paste_leaves_out_columns_of_text(tmp_path: Path) -> None:
+    rows = "".join(f"n{i},{i},o'k,{'xy'[i % 2]}\n" for i in range(10))
+    (tmp_path / "pets.csv").write_text(f"name,age,-home town,kind\n{rows}", encoding="utf-8")
+    done = nn("train", "pets.csv", "--target", "kind", "--quick", folder=tmp_path)
+    assert done.returncode == 1
+    assert "column 'name' ('n0' in line 2, and 9 more), column '-home town'" in done.stderr
+    pasted = done.stderr.strip().splitlines()[-1].strip()
+    assert pasted == "python -m nn train pets.csv --target kind --quick --ignore name '--ignore=-home town'"
+    done = nn(*shlex.split(pasted)[3:], folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "--ignore name" in (tmp_path / "report.html").read_text(encoding="utf-8")

@@ -90,14 +90,112 @@ def test_a_gradient_that_was_not_computed_is_not_zero() -> None:
     assert {node.grad for node in snapshot(root).nodes} == {None}
 
 
-def test_operands_without_a_label_are_called_by_their_position() -> None:
-    x = Value(2.0, label="x")
-    assert [edge.formula for edge in snapshot(Value(3.0) * Value(4.0)).root.edges] == ["y", "x"]
-    assert [edge.formula for edge in snapshot(Value(3.0) * x).root.edges] == ["x", "x'"]
-    assert [edge.formula for edge in snapshot(x * -2.5).root.edges] == ["-2.5", "x"]
-    assert [edge.formula for edge in snapshot(x * x).root.edges] == ["x", "x"]
-    assert snapshot(Value(3.0).tanh()).root.edges[0].formula == "1 - out**2"
-    assert snapshot(Value(3.0, label="a b") ** 3).root.edges[0].formula == "3*(a b)**2"
+def formulas_of(root: Value) -> list[str | None]:
+    return [edge.formula for edge in snapshot(root).root.edges]
+
+
+def test_a_node_without_a_label_is_written_as_what_it_is() -> None:
+    x, y, out = Value(0.5, label="x"), Value(1.5, label="y"), Value(0.25, label="out")
+    assert formulas_of(x.sin() * x.cos()) == ["cos(x)", "sin(x)"]
+    assert formulas_of(x ** (y**2)) == ["y**2*x**(y**2 - 1)", "x**y**2*log(x)"]
+    assert formulas_of((x * y + out).tanh()) == ["1 - tanh(x*y + out)**2"]
+    assert formulas_of(Value(3.0) * Value(4.0)) == ["4", "3"]
+    assert formulas_of(Value(3.0) * x) == ["x", "3"]
+    assert formulas_of(x * -2.5) == ["-2.5", "x"]
+    assert formulas_of(x * x) == ["x", "x"]
+    assert formulas_of(x / (y + out)) == ["1/(y + out)", "-x/(y + out)**2"]
+    assert formulas_of(autograd.maximum(x, y) * out) == ["out", "maximum(x, y)"]
+    assert formulas_of(Value(3.0, label="a b") ** 3) == ["3*(a b)**2"]
+
+
+def test_what_would_be_long_or_mistaken_is_written_by_its_number() -> None:
+    a, b = Value(0.5, label="a"), Value(1.5, label="b")
+    long = (a * b).tanh() * (a + b)
+    assert len(snapshot(long).nodes) == 6
+    assert formulas_of(long * a) == ["a", "#5"]
+    assert formulas_of(long.exp()) == ["#6"]
+    assert formulas_of((long + a).tanh()) == ["1 - #7**2"]
+    assert formulas_of(autograd.logsumexp([a, b])) == ["exp(a - #2)", "exp(b - #2)"]
+    assert formulas_of(Value(0.1234567891) * a) == ["a", "#1"]
+    assert sorted(map(str, formulas_of(Value(2.0, label="a") * a))) == ["#0", "#1"]
+    for misread in ("#3", "a#0", "2", "pi", "-1.5", "1e+5", "w" * 25, "two\nlines"):
+        assert formulas_of(Value(7.0, label=misread) * a) == ["a", "#1"]
+
+
+LABELS = st.sampled_from(["", "", "x", "y", "out", "x", "a", "b", "c", "w1", "w2"])
+UNARY = [
+    "tanh", "exp", "sin", "cos", "sqrt", "sigmoid", "relu", "silu", "gelu", "log1p", "atan", "neg", "erf", "softplus",
+]  # fmt: skip
+NARY = ["sum", "prod", "logsumexp"]
+OTHERS = [lambda x, y: abs(x) ** 3, lambda x, y: 2 - x, lambda x, y: abs(x) ** y, lambda x, y: x.leaky_relu(0.2)]
+
+
+@st.composite
+def labelled_graphs(draw: st.DrawFn) -> Value:
+    """A graph of any operations, whose labels are also what rules call their operands, and some of them given twice."""
+    numbers = st.one_of(st.sampled_from([0.25, 0.5, 1.0, 2.0, 3.0]), st.floats(0.2, 2.0))
+    nodes = [Value(draw(numbers), label=draw(LABELS)) for _ in range(draw(st.integers(1, 4)))]
+    for _ in range(draw(st.integers(1, 8))):
+        kind, x, y = draw(st.integers(0, 9)), draw(st.sampled_from(nodes)), draw(st.sampled_from(nodes))
+        if kind < 4:
+            made = getattr(autograd, draw(st.sampled_from(UNARY)))(abs(x))
+        elif kind < 7:
+            made = getattr(autograd, draw(st.sampled_from(["add", "sub", "mul", "truediv", "maximum"])))(x, y)
+        elif kind == 7:
+            made = draw(st.sampled_from(OTHERS))(x, y)
+        elif kind == 8:
+            made = getattr(autograd, draw(st.sampled_from(NARY)))([x, y, x])
+        else:
+            made = autograd.dot([x, y], [y, 0.5])
+        if not 1e-3 < abs(made.data) < 1e3:  # the test is of the formulas, not of their rounding
+            continue
+        made.label = draw(LABELS)
+        nodes.append(made)
+    return autograd.sum(nodes)
+
+
+@settings(max_examples=300)
+@given(labelled_graphs())
+def test_formulas_evaluate_to_the_local_derivative(root: Value) -> None:
+    graph = snapshot(root)
+    numbers = {name: value for name, value in vars(autograd.numeric).items() if callable(value)}
+    numbers |= {
+        "pi": math.pi,
+        "abs": abs,
+        "ReLU": autograd.relu,
+        "leaky_relu": autograd.leaky_relu,
+        "sigmoid": autograd.sigmoid,
+    }
+    numbers |= {"silu": autograd.silu, "gelu": autograd.gelu, "softplus": autograd.softplus}
+    labels = [node.label for node in graph.nodes]
+    numbers |= {node.label: node.data for node in graph.nodes if labels.count(node.label) == 1}
+    numbers |= {f"number_{node.id}": node.data for node in graph.nodes}
+    for node in graph.nodes:
+        for edge in node.edges:
+            if edge.local is not None and edge.formula is not None:
+                found = eval(edge.formula.replace("#", "number_"), {"__builtins__": {}}, numbers)
+                assert found == pytest.approx(edge.local, rel=1e-9, abs=1e-9), (edge.formula, graph)
+
+
+@given(labelled_graphs())
+def test_every_number_in_a_formula_stands_on_its_node(root: Value) -> None:
+    graph = snapshot(root)
+    rows = ledger(graph)
+    words = " ".join(written_in(tree_svg(graph, legend=False))).split()
+    assert {node.mark for node in graph.nodes if node.mark} <= set(words)
+    assert set(re.findall(r"#\d+", " ".join(words) + str(rows))) <= {node.mark for node in graph.nodes}
+    assert {name for row in rows for name in (row.node, row.parent)} <= {node.name for node in graph.nodes}
+    called = [node.name for node in graph.nodes if node.kind != "constant"]
+    assert len(called) == len(set(called))
+
+
+def test_what_the_numbers_are_is_said_where_there_are_some() -> None:
+    a, b = Value(0.5, label="a"), Value(1.5, label="b")
+    for root, numbered in ((a * b + a, False), (a * b + a * a, True), (autograd.logsumexp([a, b]), True)):
+        assert ("#: a node's number" in str(ledger(root))) == numbered
+        assert ("#: a node's number" in tree_svg(root)) == numbered
+    assert {"* #1", "* #3", "+"} <= set(written_in(tree_svg(a * b + a * a)))
+    assert str(ledger(Value(2.0) * Value(3.0))).count("leaf #") == 2
 
 
 def test_what_a_choice_did_not_choose_carries_nothing() -> None:
@@ -125,7 +223,11 @@ def test_nodes_made_by_hand() -> None:
     times = snapshot(root).nodes[-3] if snapshot(root).nodes[-2].kind == "constant" else snapshot(root).nodes[-2]
     assert [(edge.local, edge.formula) for edge in times.edges] == [(5.0, None), (2.0, None)]
     assert (a.grad, b.grad, made.grad) == (0.0, 0.0, 0.0)
-    assert {row.parent: row.grad_after for row in ledger(root)} == {"times": 3.0, "a": 15.0, "b": 6.0}
+    assert {row.parent: row.grad_after for row in ledger(root)} == {
+        f"times {times.mark}".strip(): 3.0,
+        "a": 15.0,
+        "b": 6.0,
+    }
     tree_svg(root)
     assert snapshot(Value(1.0, (a,), "nothing")).root.edges[0].local is None
 
@@ -205,7 +307,28 @@ def test_the_ledger_prints_as_an_aligned_table() -> None:
     for sign in "×→":
         assert len({line.index(sign) for line in lines[2:]}) == 1
     assert len({line.rindex(".") for line in lines[2:]}) == 1
-    assert str(ledger(Value(1.0))).splitlines()[0].startswith("node")
+
+
+def test_the_ledger_of_a_leaf_says_that_nothing_flows() -> None:
+    assert str(ledger(Value(1.0))) == "Nothing flows: a leaf has no parents that it could hand its gradient to."
+    assert list(ledger(Value(1.0))) == []
+
+
+@pytest.mark.parametrize("one", [1, 1.0])
+def test_a_formula_that_is_only_a_number_is_not_written_twice(one: float) -> None:
+    """The same row, whether a rule has its slope of 1 as an int or as a float."""
+    rule = Rule("same", lambda x: x, (lambda x, out: one,))
+    line = str(ledger(autograd.engine.record(rule, (Value(0.5, label="a"),)))).splitlines()[2]
+    assert line.split()[:6] == ["same", "a", "1.000", "×", "1.000", "="]
+
+
+def test_no_formula_is_cut() -> None:
+    a, b = Value(0.3, label="a"), Value(0.7, label="b")
+    root = (a * b).gelu("tanh") + (a * b).gelu() * a.silu() + (a * b).silu()
+    assert "…" not in str(ledger(root)) + tree_svg(root)
+    by_name = {node.operation: node for node in snapshot(root).nodes}
+    assert by_name["gelu_tanh"].edges[0].formula is None
+    assert "sigmoid" in (by_name["silu"].edges[0].formula or "")
 
 
 def test_nodes_of_one_name_are_told_apart() -> None:
@@ -368,16 +491,19 @@ def test_no_edge_runs_through_a_box(name: str) -> None:
     layers = tree.untangle(tree.layers_of(snapshot(GRAPHS[name]())))
     tree.place(layers)
     items = [item for layer in layers for item in layer if item.height > 6]
-    for label, path in tree.edge_paths(layers):
-        own: list[tree.Item] = [label, label.after[0]]
-        while not isinstance(own[-1], tree.Box) or own[-1] is label.after[0]:
-            before = own[-1].before[0] if own[-1] is not label.after[0] else label.before[0]
-            own.append(before)
+    lines = [(path, {label, label.before[0], label.after[0]}) for label, path in tree.edge_paths(layers)]
+    lines += [(path, {item for item in items if at_start(path, item)}) for path, _ in tree.branch_paths(layers)]
+    for path, own in lines:
         for px, py in along(path):
             for item in items:
                 if item not in own:
                     inside = abs(px - item.x) < item.width / 2 - 1 and abs(py - item.y) < item.height / 2 - 1
                     assert not inside, (path, vars(item))
+
+
+def at_start(path: str, item: tree.Item) -> bool:
+    """Whether a line begins at the right edge of an item."""
+    return path.startswith(f"M{item.x + item.width / 2:.1f},{item.y:.1f} ")
 
 
 def along(path: str) -> list[tuple[float, float]]:
@@ -422,11 +548,38 @@ def test_crossings_are_counted_and_undone() -> None:
     assert tree.crossings(tree.untangle([left, right])) == 0
 
 
+def test_edges_from_one_parent_share_their_way() -> None:
+    """So a picture is about as large as its graph, however often a leaf is used."""
+    x = root = Value(0.5, label="x")
+    for _ in range(199):
+        root = root.sin() + x
+    layers = tree.layers_of(snapshot(root))
+    assert sum(map(len, layers)) < 5 * 399
+    assert sum(type(item) is tree.Item for item in layers[100]) == 1
+    assert len(tree_svg(root)) < 1_000_000
+    y = Value(0.5)
+    dotted = tree.branch_paths(tree.layers_of(snapshot(autograd.maximum(y, y.exp().exp() + 9))))
+    assert [carries for _, carries in dotted] == [False]
+
+
+def test_a_wide_picture_keeps_its_size() -> None:
+    size = float(parsed(tree_svg(random_graph(0))).attrib["width"])
+    style = parsed(tree_svg(random_graph(0))).attrib["style"]
+    assert f"min-width:{0.8 * size:.0f}px" in style and "max-width:100%" in style
+
+
+def test_long_sums_are_advised_to_be_one_node() -> None:
+    xs = [Value(float(i), label=f"x{i}") for i in range(10)]
+    assert "autograd.sum" in tree_svg(sum(xs[1:], xs[0]))
+    assert "autograd.sum" not in tree_svg(sum(xs[1:7], xs[0]))
+    assert "autograd.sum" not in tree_svg(autograd.sum(xs))
+
+
 def test_large_graphs_are_refused_with_advice() -> None:
     root = Value(1.0)
     for _ in range(400):
         root = root.sin()
-    with pytest.raises(ValueError, match=r"401 nodes.*up to 400.*draw a part.*ledger"):
+    with pytest.raises(ValueError, match=r"401 nodes.*up to 400.*draw a part.*autograd.sum.*ledger"):
         tree_svg(root)
     with pytest.raises(ValueError, match="up to 400"):
         tree_svg(snapshot(root))

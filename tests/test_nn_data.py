@@ -180,15 +180,16 @@ def test_csv_ignore_drop_and_unnamed_columns(tmp_path: Path) -> None:
         (TABLE.replace("a,b", "a,a"), "column name 'a' stands more than once"),
         (TABLE.replace("3,5,x", "3,5"), "line 4: 2 cells, but the header names 3 columns"),
         (TABLE.replace("3,5,x", "3,5,x,1"), "line 4: 4 cells"),
-        (TABLE.replace("3,5", "3,five"), "line 4, column 'b': 'five' is not a finite number.*--ignore"),
-        (TABLE.replace("3,5", '3,"5,5"'), "'5,5' is not a finite number; write decimals with a point"),
-        (TABLE.replace("3,5", "3,1_000"), "'1_000' is not a finite number"),
-        (TABLE.replace("3,5", "3,inf"), "'inf' is not a finite number"),
+        (TABLE.replace("3,5", "3,five"), r"column 'b' \('five' in line 4\).*ignore=\['b'\]"),
+        (TABLE.replace("3,5", '3,"5,5"'), r"column 'b' \('5,5' in line 4\); write decimals with a point"),
+        (TABLE.replace("3,5", "3,1_000"), r"column 'b' \('1_000' in line 4\)"),
+        (TABLE.replace("3,5", "3,inf"), r"column 'b' \('inf' in line 4\)"),
         (TABLE.replace("3,5", "3,"), r"line 4, column 'b': the cell is empty.*\(1 such cell in"),
         (TABLE.replace("3,5", "3,NaN").replace("4,4", "?,4"), r"line 4, column 'b'.*\(2 such cells in.*--missing drop"),
         (TABLE.replace("y", "x"), "'x' in every row"),
         (TABLE.replace("6,1,y", "6,1,z"), "class 'z'.*only one example"),
-        ("a,b,kind\n1,2,x\n2,3,y\n", "only 2 complete rows"),
+        ("a,b,kind\n1,2,x\n2,3,y\n", "only 2 complete rows of data"),
+        ("a,b,kind\n1,2,x\n", "only 1 complete row of data"),
         (TABLE.replace("3,5,x", '3,5,"x'), "not well-formed CSV"),
         (TABLE.encode("utf-16"), "not UTF-8"),
         (TABLE.replace("x", "é").encode("latin-1"), "not UTF-8"),
@@ -220,3 +221,16 @@ def test_csv_other_refusals(tmp_path: Path) -> None:
         load_csv(path, "kind", missing="zero")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="single character"):
         load_csv(path, "kind", delimiter="::")
+
+
+def test_csv_names_every_column_of_text(tmp_path: Path) -> None:
+    text = "name,a,home,kind\n" + "".join(f"n{i},{i},{'' if i == 2 else 'h'},{'xy'[i % 2]}\n" for i in range(6))
+    with pytest.raises(DataError, match=r"column 'name' \('n0' in line 2, and 5 more\), column 'home'") as caught:
+        load_csv(write(tmp_path, text), "kind", missing="drop")
+    assert caught.value.columns == ("name", "home")
+    assert "ignore=['name', 'home']" in str(caught.value)
+    assert len(load_csv(write(tmp_path, text), "kind", ignore=caught.value.columns)) == 6
+    with pytest.raises(DataError, match="0 and 1 for no and yes") as caught:
+        load_csv(write(tmp_path, text), "kind", ignore=["a"])  # without text nothing would be left
+    assert caught.value.columns == ()
+    assert "ignore=" not in str(caught.value)

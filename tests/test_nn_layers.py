@@ -145,6 +145,8 @@ def test_inputs_may_be_any_iterable() -> None:
     [
         ({"activation": "foo"}, ["activation", "relu", "tanh", "sigmoid", "linear", "'foo'"]),
         ({"output": "softmax"}, ["output", "softmax_cross_entropy"]),
+        ({"activation": "sigmod"}, ["did you mean 'sigmoid'?"]),
+        ({"init": "xaver"}, ["did you mean 'xavier'?"]),
         ({"activation": "backward"}, ["activation", "tanh"]),
         ({"init": "foo"}, ["init", "uniform", "xavier", "he", "lecun", "'foo'"]),
         ({"rng": 3}, ["rng", "random.Random(0)"]),
@@ -157,18 +159,60 @@ def test_bad_keywords_list_the_accepted_ones(keywords: dict[str, object], words:
         assert word in str(caught.value)
 
 
-@pytest.mark.parametrize("nouts", [[], 3, "31", None])
+@pytest.mark.parametrize("nouts", [3, "31", None])
 def test_mlp_needs_a_list_of_sizes(nouts: object) -> None:
     with pytest.raises(TypeError, match=r"such as \[16, 10\]"):
         MLP(2, nouts)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("size", [0, -1, 1.5, "2", None])
-def test_sizes_are_whole_numbers_of_at_least_one(size: object) -> None:
-    with pytest.raises((TypeError, ValueError), match="at least 1"):
+@pytest.mark.parametrize(("size", "words"), [(-1, "at least 0"), (1.5, "whole"), ("2", "whole"), (None, "whole")])
+def test_sizes_are_whole_numbers(size: object, words: str) -> None:
+    with pytest.raises((TypeError, ValueError), match=f"nin must be .*{words}"):
         Neuron(size)  # type: ignore[arg-type]
-    with pytest.raises((TypeError, ValueError), match="at least 1"):
+    with pytest.raises((TypeError, ValueError), match=f"nout must be .*{words}"):
         Layer(2, size)  # type: ignore[arg-type]
+
+
+def test_empty_networks_are_as_micrograds() -> None:
+    assert MLP(2, [])([1.0, 2.0]) == [1.0, 2.0]
+    assert repr(MLP(2, [])) == "MLP of []"
+    assert Layer(2, 0)([1.0, 2.0]) == []
+    assert repr(Neuron(0)) == "ReLUNeuron(0)"
+    assert Neuron(0)([]).data == 0
+    assert MLP(2, [0, 1], init="he")([1.0, 2.0]).data == 0
+    with pytest.raises(ValueError, match="leave bias=True"):
+        Neuron(0, bias=False)
+
+
+@pytest.mark.parametrize(
+    ("inputs", "words"),
+    [
+        ("abc", ["input 0", "'a'", "str", "float(x)"]),
+        ([1, 2, "a"], ["input 2", "'a'", "str", "float(x)"]),
+        ([1.0, True, "a"], ["input 1", "True", "bool", "int(x) or float(x)"]),
+        ([1.0, None, 2.0], ["input 1", "None"]),
+        ([[1, 2, 3], [4, 5, 6], [7, 8, 9]], ["input 0", "[1, 2, 3]", "list", "one example at a time"]),
+    ],
+)
+def test_inputs_that_are_no_numbers_are_named(inputs: list[object], words: list[str]) -> None:
+    for part in (Neuron(3), Neuron(3, bias=False), Layer(3, 2), MLP(3, [2, 1])):
+        with pytest.raises(TypeError, match=r"ReLUNeuron\(3\) takes numbers and Values") as caught:
+            part(inputs)
+        for word in words:
+            assert word in str(caught.value)
+
+
+def test_an_array_of_examples_is_named() -> None:
+    np = pytest.importorskip("numpy")
+    with pytest.raises(TypeError, match=r"input 0 .* one example at a time"):
+        MLP(3, [2, 1])(np.eye(3))
+    with pytest.raises(TypeError, match=r"input 0 .* int\(x\) or float\(x\)"):
+        MLP(3, [2, 1])(np.array([True, False, True]))
+
+
+def test_a_mistake_in_an_activation_keeps_its_own_words() -> None:
+    with pytest.raises(TypeError, match="NoneType"):
+        Neuron(1, activation=lambda v: v + None)([1.0])  # type: ignore[operator]
 
 
 def test_rng_makes_a_model_reproducible_without_the_global_state() -> None:

@@ -5,7 +5,8 @@ from xml.etree import ElementTree
 
 import pytest
 
-from nn.plot import Series, line_chart, number, percent, pixels, scatter, ticks
+from nn.plot import Series, line_chart, pixels, scatter, ticks
+from nn.words import counted, did_you_mean, number, percent
 
 SVG = ElementTree.fromstring
 
@@ -30,6 +31,15 @@ def test_number(x: float, text: str) -> None:
 def test_percent_never_rounds_to_all_or_nothing() -> None:
     shares = [0, 0.0001, 0.5, 0.966573, 0.9996, 1]
     assert [percent(x) for x in shares] == ["0 %", "0.1 %", "50.0 %", "96.7 %", "99.9 %", "100 %"]
+
+
+def test_counted() -> None:
+    assert [counted(n, "row") for n in (0, 1, 2, 1797)] == ["0 rows", "1 row", "2 rows", "1,797 rows"]
+
+
+def test_did_you_mean() -> None:
+    assert did_you_mean("--quik", ["--quick", "--seed"]) == " (did you mean '--quick'?)"
+    assert did_you_mean("zzz", ["--quick", "--seed"]) == ""
 
 
 @pytest.mark.parametrize(

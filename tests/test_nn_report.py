@@ -10,9 +10,11 @@ from typing import Any
 
 import pytest
 
-from nn import MLP, Adam, Dataset, History, fit, half_squared_error, load_digits, softmax_cross_entropy
-from nn.report import Run, chain_of_one_neuron, report_html, write_report
+from autograd.engine import topological_sort
+from nn import MLP, Adam, Dataset, History, Standardizer, fit, half_squared_error, load_digits, softmax_cross_entropy
+from nn.report import GENERATOR, Run, chain_of_one_neuron, report_html, write_report
 
+OLD = f"<!DOCTYPE html>{GENERATOR}"
 EVIL = "<script>alert('1')</script>&\"b\""
 VOID = {"meta", "link", "br", "img", "hr", "input"}
 SHAPES = {"path", "circle", "line", "polyline", "rect", "use", "stop"}
@@ -78,7 +80,7 @@ def a_regression() -> Run:
         rng=rng,
         progress=False,
     )
-    return Run(model, history, data, data, prepare=list, scale=(1.0, 2.0))
+    return Run(model, history, data, data, prepare=list, scale=Standardizer((1.0,), (2.0,)))
 
 
 @pytest.mark.parametrize(
@@ -178,7 +180,7 @@ def test_one_neuron_of_small_networks(sizes: list[int]) -> None:
 
 def test_written_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "report.html"
-    path.write_text("old")
+    path.write_text(OLD)
 
     def fail(*_: object) -> None:
         raise OSError("disk full")
@@ -187,16 +189,46 @@ def test_written_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyP
         patch.setattr(os, "replace", fail)
         with pytest.raises(OSError, match="disk full"):
             write_report(path, a_run())
-    assert path.read_text() == "old"
+    assert path.read_text() == OLD
     assert list(tmp_path.iterdir()) == [path]
     assert write_report(path, a_run()) == str(path)
     assert path.read_text(encoding="utf-8").endswith("</html>\n")
     assert list(tmp_path.iterdir()) == [path]
-    if os.name == "posix":
-        assert path.stat().st_mode & 0o444 == 0o444 & ~_umask()
+    other = tmp_path / "other"
+    other.touch()
+    assert path.stat().st_mode == other.stat().st_mode
 
 
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+@pytest.mark.parametrize("text", ["a,b\n1,2\n", "", "<!DOCTYPE html><title>mine</title>"])
+def test_what_is_no_report_is_left_as_it_is(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "mine"
+    path.write_text(text)
+    link = tmp_path / "link.html"
+    link.symlink_to(path)
+    for place in (path, link, tmp_path / ".." / tmp_path.name / "mine"):
+        with pytest.raises(FileExistsError, match=r"is not a report of ours.*give another name"):
+            write_report(place, a_run())
+    assert path.read_text() == text
+    assert link.is_symlink()
+    with pytest.raises(IsADirectoryError, match="is a folder"):
+        write_report(tmp_path, a_run())
+    with pytest.raises(FileNotFoundError, match="there is no folder"):
+        write_report(tmp_path / "no" / "report.html", a_run())
+
+
+def test_regression_chain_names_every_step() -> None:
+    model = MLP(2, [3, 1], activation="tanh", rng=random.Random(0))
+    root = chain_of_one_neuron(model, [1.0, 2.0], -0.75, classify=False)
+    labels = {}
+    for node in topological_sort(root):
+        labels |= {part.label: part.data for part in (node, *node.parents)}
+    assert labels.pop("") == 2  # of ½ error²; it needs no name
+    assert {"loss", "error²", "error", "output", "target", "rest", "w₀", "h₀", "w₀h₀"} <= set(labels)
+    assert labels["target"] == -0.75
+    assert labels["error"] == labels["output"] + 0.75
+
+
+def test_one_mistake_is_said_in_the_singular() -> None:
+    digits = load_digits().take([0, 1])
+    run = Run(MLP(64, [10], init="zeros"), History(), digits, digits, prepare=list, image=(8, 16.0))
+    assert "<h3>1 mistake</h3>" in report_html(run)

@@ -141,11 +141,21 @@ def test_evaluate_records_nothing_and_changes_nothing() -> None:
     assert evaluate(model, XOR, CLASSES, loss=loss)[1] is None
 
 
+def test_a_loss_may_be_any_number_when_measured() -> None:
+    np = pytest.importorskip("numpy")
+    assert evaluate(Line(2.0), [1.0, 2.0], [0.0, 0.0], loss=lambda output, target: np.float64(output.data)) == (
+        3.0,
+        None,
+    )
+
+
 def test_is_correct() -> None:
     assert is_correct([Value(1.0), Value(3.0), Value(2.0)], 1)
     assert not is_correct([1.0, 3.0, 2.0], 0)
     assert is_correct(Value(0.1), 1)
     assert not is_correct(-0.1, 1)
+    assert is_correct(Value(-0.1), -1)
+    assert not is_correct(Value(0.0), -1)
 
 
 def test_ctrl_c_keeps_model_and_history() -> None:
@@ -186,7 +196,7 @@ def test_gradient_that_is_not_finite_stops_before_the_step() -> None:
     def loss(output: Value, target: float) -> Value:
         return (output - target).sqrt()
 
-    with pytest.raises(TrainingError, match=r"the gradient of parameter 0 became inf at step 1"):
+    with pytest.raises(TrainingError, match=r"the gradient of parameter 0 became inf, at step 1 "):
         fit(model, [1.0], [0.0], loss=loss, epochs=1, progress=False)
     assert model.slope.data == 0.0
 

@@ -124,6 +124,11 @@ def test_copies_in_every_protocol():
         )
 
 
+def test_an_operation_is_pickled_by_its_name():
+    assert pickle.loads(pickle.dumps(autograd.relu)) is autograd.relu
+    assert pickle.loads(pickle.dumps(square_plus)) is square_plus
+
+
 def test_a_shallow_copy_shares_its_parents():
     x = Value(Fraction(1, 3), label="x")
     y = x * 2

@@ -18,7 +18,19 @@ from autograd import numeric, rules
 from autograd.numeric import exp, helper, maximum, sign, sqrt, where
 from autograd.reference import operations_table
 from autograd.rules import MAKERS, RULES, Rule
-from autograd.symbols import EVERY, Symbol, fold, formulas, latex, operand_names, read, simplify, text
+from autograd.symbols import (
+    EVERY,
+    Symbol,
+    expression,
+    fold,
+    formulas,
+    latex,
+    operand_names,
+    read,
+    simplify,
+    substitute,
+    text,
+)
 
 EVERY_RULE = [*RULES.values(), *(make(*example) for make in MAKERS.values() for example in make.examples)]
 WITH_TEXTBOOK = [rule for rule in EVERY_RULE if rule.textbook is not None]
@@ -141,11 +153,12 @@ def test_rules_with_a_parameter_print_it() -> None:
 def test_users_names_take_the_place_of_the_rules() -> None:
     assert formulas(rules.TANH, ["d"], out="e")[0].text == "1 - e**2"
     assert formulas(rules.MUL, ["a", "a"])[0] == ("a", y, "a", "a")
-    assert formulas(rules.SUB._replace(partials=(lambda x, y, out: x - y,) * 2), ["a", "a"])[0].text == "a - a"
-    assert text(x * y, {"x": "w1 + b", "y": "2.5"}) == "(w1 + b)*2.5"
-    assert text(exp(x), {"x": "w1 + b"}) == "exp(w1 + b)"
-    assert text(x**2, {"x": "-3"}) == "(-3)**2"
-    assert latex(x + y, {"x": "theta_12", "y": "50% {of} $_x"}) == (
+    assert formulas(rules.SUB._replace(partials=(lambda x, y, out: x - y,) * 2), ["a", "a"])[0].text == "0"
+    assert text(Symbol("w1 + b") * Symbol("2.5")) == "(w1 + b)*2.5"
+    assert text(exp(Symbol("w1 + b"))) == "exp(w1 + b)"
+    assert text(Symbol("-3") ** 2) == "(-3)**2"
+    assert text(Symbol("#4") ** 2) == "#4**2"
+    assert latex(Symbol("theta_12") + Symbol("50% {of} $_x")) == (
         r"\mathrm{theta}_{12} + \left(\text{50\% \{of\} \$\_x}\right)"
     )
 
@@ -153,6 +166,25 @@ def test_users_names_take_the_place_of_the_rules() -> None:
 def test_a_wrong_number_of_names_is_an_error() -> None:
     with pytest.raises(ValueError, match=r"\* takes 2 operands, got 3 names: a, b, c"):
         formulas(rules.MUL, "abc")
+    with pytest.raises(ValueError, match=r"exp takes 1 operand, got 2 names: a, b"):
+        formulas(rules.EXP, "ab")
+
+
+def test_names_are_replaced_all_at_once() -> None:
+    assert substitute(x - y, {"x": y, "y": x}) is y - x
+    assert substitute(where(x > 0, 2 * exp(x), 1), {"x": y + out, "out": x}) is where(y + out > 0, 2 * exp(y + out), 1)
+
+
+def test_a_rule_applied_to_operands_is_written_as_one_would() -> None:
+    applied = {"+": x + y, "/": x / y, "**": x**y, "tanh": Symbol.tanh(x), "neg": -x, "atan2": Symbol.atan2(x, y)}
+    for name, written in applied.items():
+        assert expression(RULES[name], written.operands) is written
+    assert expression(rules.power_of(3), [x]) is x**3
+    assert text(expression(rules.leaky_relu(0.2), [x])) == "leaky_relu(x, 0.2)"
+    for unwritten in (RULES["sum"], RULES["dot"], rules.softmax_cross_entropy(1), rules.chosen(True)):
+        assert expression(unwritten, [x, y]) is None
+    assert expression(Rule("+", lambda x: x, (lambda x, out: 1,)), [x]) is None
+    assert expression(Rule("scaled", lambda x: x, (lambda x, out: 1,), parameters=("kelvin",)), [x]) is None
 
 
 def test_a_rule_of_your_own_is_read() -> None:
@@ -297,8 +329,8 @@ def test_text_means_the_expression(formula: Symbol) -> None:
 
 @given(st.text(max_size=30))
 def test_any_label_prints(label: str) -> None:
-    assert label in text(2 * x, {"x": label})
-    assert_balanced(latex(2 * x, {"x": label}))
+    assert label in text(2 * Symbol(label))
+    assert_balanced(latex(2 * Symbol(label)))
 
 
 def test_depth_and_shared_parts_cost_nothing() -> None:
@@ -331,5 +363,12 @@ def test_the_table_has_every_operation() -> None:
 def test_symbols_import_nothing_heavy() -> None:
     heavy = {"dataclasses", "inspect", "numbers", "numpy", "graphviz"}
     script = f"import sys, autograd.symbols; print(*{heavy} & {{*sys.modules}})"
+    done = subprocess.run([sys.executable, "-S", "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == ""
+
+
+def test_the_engine_imports_no_symbols() -> None:
+    unused = {"autograd.symbols", "autograd.drawing", "autograd.expression", "weakref", "difflib"}
+    script = f"import sys; before = {{*sys.modules}}; import autograd; print(*{unused} & ({{*sys.modules}} - before))"
     done = subprocess.run([sys.executable, "-S", "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == ""

@@ -1,6 +1,7 @@
 """Numbers and labels as every renderer shows them: four significant digits, a true minus sign, labels as plain data."""
 
 import math
+import re
 import unicodedata
 from collections.abc import Sequence
 from typing import Any
@@ -39,9 +40,11 @@ def shortened(written: str, limit: int) -> str:
     return written if len(written) <= limit else written[: limit - 1] + ELLIPSIS
 
 
-def formula_text(formula: str, limit: int = 40) -> str:
-    """A formula with a true minus sign."""
-    return shown(formula, limit).replace("-", MINUS)
+def formula_text(formula: str | None) -> str:
+    """A formula with a true minus sign; "" for none, and for one that is only a number, to be shown as a figure."""
+    if formula is None or re.fullmatch(r"-?[\d.]+(e[+-]\d+)?", formula):
+        return ""
+    return formula.replace("-", MINUS)
 
 
 def columns(written: str) -> int:

@@ -1,12 +1,14 @@
 """The ledger: one backward sweep as a table, a row for each contribution in the order in which they are made."""
 
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple, overload
 
 from ..engine import Value
 from .figures import aligned, columns, figure, formula_text, grid, shown
 from .snapshot import Snapshot, snapshot
+
+NOTHING = "Nothing flows: a leaf has no parents that it could hand its gradient to."
+MARKS = "#: a node's number, where its name would not tell which node is meant; drawings show the same."
 
 
 class Contribution(NamedTuple):
@@ -42,7 +44,7 @@ class Ledger(Sequence[Contribution]):
         return iter(self.rows)
 
     def __str__(self) -> str:
-        return table(self.rows)
+        return table(self.rows) if self.rows else NOTHING
 
     __repr__ = __str__
 
@@ -57,7 +59,6 @@ def ledger(root: Value | Snapshot) -> Ledger:
     Raises TypeError if `root` is not a Value.
     """
     graph = root if isinstance(root, Snapshot) else snapshot(root)
-    names = unique_names(graph)
     one = 1.0 if isinstance(graph.root.data, float) else 1
     grads: dict[int, Any] = {graph.root.id: one}
     zero = one * 0
@@ -74,8 +75,8 @@ def ledger(root: Value | Snapshot) -> Ledger:
                 grads[parent.id] = contribution if before is None else before + contribution
             rows.append(
                 Contribution(
-                    names[node.id],
-                    names[parent.id],
+                    node.name,
+                    parent.name,
                     upstream,
                     edge.local,
                     edge.formula,
@@ -87,29 +88,18 @@ def ledger(root: Value | Snapshot) -> Ledger:
     return Ledger(rows)
 
 
-def unique_names(graph: Snapshot) -> list[str]:
-    """What each node is called: its label or else its operation, with its id where several have the same."""
-    names = [node.label or node.operation or node.kind for node in graph.nodes]
-    count = Counter(names)
-    return [name if count[name] == 1 else f"{name} #{node.id}" for node, name in zip(graph.nodes, names, strict=True)]
-
-
 def table(rows: Sequence[Contribution]) -> str:
     """The rows as text, figures aligned at their decimal points."""
     locals_ = aligned([figure(row.local_derivative) for row in rows])
-    formulas = [formula_text(row.formula or "") for row in rows]
-    formulas = [
-        f"{formula} = " if formula and formula != "".join(value.split()) else ""
-        for formula, value in zip(formulas, locals_, strict=True)
-    ]
+    formulas = [f"{formula} = " if formula else "" for formula in [formula_text(row.formula) for row in rows]]
     width = max([columns(formula) for formula in formulas], default=0)
     befores, afters = (
         aligned([figure(row.grad_before) for row in rows]),
         aligned([figure(row.grad_after) for row in rows]),
     )
     cells = [
-        ["node", *[shown(row.node, 24) for row in rows]],
-        ["parent", *[shown(row.parent, 24) for row in rows]],
+        ["node", *[short_name(row.node) for row in rows]],
+        ["parent", *[short_name(row.parent) for row in rows]],
         ["upstream", *aligned([figure(row.upstream) for row in rows])],
         ["", *["×"] * len(rows)],
         [
@@ -120,4 +110,13 @@ def table(rows: Sequence[Contribution]) -> str:
         ["contribution", *aligned([figure(row.contribution) for row in rows])],
         ["parent's grad", *[f"{before} → {after}" for before, after in zip(befores, afters, strict=True)]],
     ]
-    return "\n".join(grid(cells))
+    lines = grid(cells)
+    if any("#" in f"{row.node} {row.parent} {row.formula}" for row in rows):
+        lines += ["", MARKS]
+    return "\n".join(lines)
+
+
+def short_name(name: str) -> str:
+    """A node's name with its label cut, but never its mark."""
+    label, space, mark = name.rpartition(" #")
+    return shown(label, 24) + space + mark if mark.isdecimal() else shown(name, 24)

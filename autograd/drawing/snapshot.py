@@ -1,10 +1,18 @@
 """A graph as plain data: the one thing that every renderer sees."""
 
+import re
+from collections import Counter
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from ..engine import NOT_COMPUTED, Constant, Value, contributions, seed, topological_sort
 from ..rules import Rule
-from ..symbols import Symbol, operand_names, read, text
+from ..symbols import Symbol, expression, operand_names, read, simplify, substitute, text
+from .figures import shown
+
+LONGEST_LABEL, LONGEST_NUMBER, LONGEST_EXPRESSION = 24, 8, 16  # characters of what stands for a node in a formula
+LONG, LONGEST = 32, 60  # characters of a formula: with expressions in it, and of any
+NUMBER = re.compile(r"pi|-?\d+(\.\d+)?(e[+-]\d+)?(/\d+)?")
 
 
 class Edge(NamedTuple):
@@ -12,7 +20,7 @@ class Edge(NamedTuple):
 
     parent: int  # the parent's id
     local: Any  # the local derivative's number, d node / d parent; None to a constant, or where it is not known
-    formula: str | None  # as text, in the users' labels: "1 - e**2"; None where there is no formula
+    formula: str | None  # as text, in the users' labels: "1 - e**2"; None where there is none, or none short enough
     carries: bool  # whether a gradient flows here: not to a constant, nor to what a choice did not choose
 
 
@@ -27,6 +35,12 @@ class Node(NamedTuple):
     grad: Any  # None if it was not computed yet
     edges: tuple[Edge, ...]  # one per parent, in the operands' order
     scope: None = None  # the part of a model that it belongs to: no scopes yet
+    mark: str = ""  # "#4" (its id), where it takes that to tell which node is meant; "" elsewhere
+
+    @property
+    def name(self) -> str:
+        """What it is called: "loss", "tanh", "tanh #4", "leaf #0"."""
+        return f"{self.label or self.operation or self.kind} {self.mark}".rstrip()
 
     @property
     def parents(self) -> tuple[int, ...]:
@@ -55,27 +69,39 @@ class Snapshot(NamedTuple):
 def snapshot(root: Value) -> Snapshot:
     """Everything about the graph below `root` that can be shown, as plain data.
 
-    It may be taken before or after `backward()`, touches nothing, and does not recurse. A formula names the operands by
-    their labels, a constant by its number, and what has neither by its position: x, y and out. A derivative that is a
-    closure made by hand is run once, for its number. Raises TypeError if `root` is not a Value.
+    It may be taken before or after `backward()`, touches nothing, and does not recurse. A derivative that is a closure made
+    by hand is run once, for its number. Raises TypeError if `root` is not a Value.
+
+    In a formula a node is written as what it is: by its label, a leaf without one by its number, an operation by its
+    expression, `cos(a)`. Where that would be long, or another node has the same label, it is written `#4`: its id, which is
+    then its mark.
     """
     if not isinstance(root, Value):
         raise TypeError(f"expected the Value to draw, got {root!r:.80} of type {type(root).__name__}")
     order = topological_sort(root)
     ids = {node: i for i, node in enumerate(order)}
-    reader = Reader()
-    return Snapshot(tuple([describe(node, node is root, ids, reader) for node in order]))
+    writer = Writer(order, ids)
+    nodes = [describe(node, node is root, ids, writer) for node in order]
+    formulas = [edge.formula or "" for node in nodes for edge in node.edges if edge.local is not None]
+    meant = {int(mark) for formula in formulas for mark in re.findall(r"#(\d+)", formula)}
+    count = Counter([shown(node.name, LONGEST_LABEL) for node in nodes if node.kind != "constant"])
+    for i, node in enumerate(nodes):
+        if i in meant or count[shown(node.name, LONGEST_LABEL)] > 1:
+            nodes[i] = node._replace(mark=f"#{i}")
+    return Snapshot(tuple(nodes))
 
 
-def describe(value: Value, is_root: bool, ids: dict[Value, int], reader: "Reader") -> Node:
-    """One Value as a Node."""
+def describe(value: Value, is_root: bool, ids: dict[Value, int], writer: "Writer") -> Node:
+    """One Value as a Node, without its mark."""
     parents = value.parents
     kind = "constant" if isinstance(value, Constant) else "leaf" if not parents else "root" if is_root else "operation"
     slopes = value.slopes if isinstance(value.rule, Rule) else slopes_by_hand(value)
+    if type(value.data) is float:  # a slope of 1 stands in some rules as an int
+        slopes = [float(slope) if type(slope) is int else slope for slope in slopes]
     choice = getattr(value.rule, "choice", False)
     edges = [
         Edge(ids[parent], slope, formula, slope is not None and not (choice and bool(slope == 0)))
-        for parent, slope, formula in zip(parents, slopes, reader.formulas(value), strict=True)
+        for parent, slope, formula in zip(parents, slopes, writer.formulas(value), strict=True)
     ]
     grad = value.grad.data if isinstance(value.grad, Value) else value.grad
     label = str(value.label) if value.label else ""
@@ -95,57 +121,78 @@ def slopes_by_hand(value: Value) -> list[Any]:
     return [found.pop(parent, None) for parent in value.parents]
 
 
-class Reader:
-    """Reads each rule once, and prints its formulas with the labels of one node after another."""
+class Writer:
+    """Writes the formulas of one graph: each rule is read once, and stands there with the names of one node after another."""
 
-    def __init__(self) -> None:
-        self.rules: dict[tuple[int, int], tuple[tuple[str, ...], tuple[Symbol, ...], tuple[str, ...]]] = {}
+    def __init__(self, order: Sequence[Value], ids: dict[Value, int]) -> None:
+        self.ids = ids
+        self.rules: dict[tuple[int, int], tuple[tuple[str, ...], tuple[Symbol, ...]]] = {}
+        self.marks = [Symbol(f"#{i}") for i in range(len(order))]
+        self.plain = list(self.marks)  # a label or a number, or else the mark
+        self.expressions = list(self.marks)  # an expression too
+        labels = Counter([str(node.label) for node in order if node.label])
+        for i, node in enumerate(order):
+            if labels[str(node.label)] == 1:
+                self.plain[i] = label_symbol(str(node.label), self.marks[i])
+            elif not node.label and not node.parents:
+                self.plain[i] = number_symbol(node.data, self.marks[i])
+            unnamed = node.parents and not node.label
+            self.expressions[i] = self.expression(node, self.marks[i]) if unnamed else self.plain[i]
 
-    def formulas(self, value: Value) -> tuple[str | None, ...]:
-        """The formula of every local derivative of a node, in its operands' labels; None where a rule cannot be read."""
-        parents = value.parents
-        if not parents:
-            return ()
-        key = id(value.rule), len(parents)
+    def expression(self, node: Value, mark: Symbol) -> Symbol:
+        """What a node computes, in labels and numbers alone; its mark where that is long."""
+        operands = [self.ids[parent] for parent in node.parents]
+        if not isinstance(node.rule, Rule) or any(self.expressions[i] is self.marks[i] for i in operands):
+            return mark
+        found = expression(node.rule, [self.expressions[i] for i in operands])
+        return mark if found is None or len(text(found)) > LONGEST_EXPRESSION else found
+
+    def formulas(self, node: Value) -> list[str | None]:
+        """The formula of every local derivative of a node; None where a rule cannot be read, or its formula is too long."""
+        key = id(node.rule), len(node.parents)
         if key not in self.rules:
-            self.rules[key] = read_rule(value.rule, len(parents))
-        own, symbols, printed = self.rules[key]
+            self.rules[key] = read_rule(node.rule, len(node.parents))
+        own, symbols = self.rules[key]
         if not symbols:
-            return (None,) * len(parents)
-        if not value.label and not any(parent.label or isinstance(parent, Constant) for parent in parents):
-            return printed
-        names = names_in(own, parents, value)
-        return tuple([text(symbol, names) for symbol in symbols])
+            return [None] * len(node.parents)
+        positions, ids = (*own, "out"), [self.ids[x] for x in (*node.parents, node)]
+        named = [
+            (dict(zip(positions, [names[i] for i in ids], strict=True)), limit)
+            for names, limit in ((self.expressions, LONG), (self.plain, LONGEST))
+        ]
+        return [written(symbol, named) for symbol in symbols]
 
 
-def read_rule(rule: Any, count: int) -> tuple[tuple[str, ...], tuple[Symbol, ...], tuple[str, ...]]:
-    """A rule's own names for its operands, its formulas and their texts: nothing where it cannot be read with Symbols."""
+def written(symbol: Symbol, named: Sequence[tuple[dict[str, Symbol], int]]) -> str | None:
+    """A formula with the first of several sets of names with which it is short enough."""
+    for names, limit in named:
+        found = text(substitute(symbol, names))
+        if len(found) <= limit:
+            return found
+    return None
+
+
+def read_rule(rule: Any, count: int) -> tuple[tuple[str, ...], tuple[Symbol, ...]]:
+    """A rule's own names for its operands, and its formulas: nothing where it cannot be read with Symbols."""
     if not isinstance(rule, Rule):
-        return (), (), ()
+        return (), ()
     try:
-        symbols = read(rule, count)
+        return operand_names(rule, count), tuple([simplify(symbol) for symbol in read(rule, count)])
     except Exception:  # a user's rule may compute with floats alone, and may still be drawn
-        return (), (), ()
-    return operand_names(rule, count), symbols, tuple([text(symbol) for symbol in symbols])
+        return (), ()
 
 
-def names_in(own: tuple[str, ...], parents: tuple[Value, ...], value: Value) -> dict[Any, str]:
-    """What the operands and the result of one node are called: label, a constant's number, or the position.
-
-    A position that some label takes already is marked: x' beside a label x.
-    """
-    given = [str(node.label) if node.label else number(node) for node in (*parents, value)]
-    names: dict[Any, str] = {}
-    for position, name in zip((*own, "out"), given, strict=True):
-        shown = name or position
-        while not name and shown in given:
-            shown += "'"
-        names[position] = shown
-    return names
+def label_symbol(label: str, mark: Symbol) -> Symbol:
+    """A label for use in a formula; the mark for one that is long, cannot be printed, or looks like a number or a mark."""
+    misread = "#" in label or NUMBER.fullmatch(label)
+    return mark if misread or shown(label, LONGEST_LABEL) != label else Symbol(label)
 
 
-def number(node: Value) -> str:
-    """A constant's number, for use in a formula; "" for anything else."""
-    if not isinstance(node, Constant):
-        return ""
-    return f"{node.data:.4g}" if isinstance(node.data, float) else str(node.data)
+def number_symbol(data: Any, mark: Symbol) -> Symbol:
+    """A number for use in a formula; the mark for one that is not short, every digit counted."""
+    try:
+        symbol = Symbol(data)
+    except TypeError:
+        return mark
+    found = text(symbol)
+    return symbol if len(found) <= LONGEST_NUMBER and NUMBER.fullmatch(found) else mark

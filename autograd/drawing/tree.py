@@ -2,7 +2,8 @@
 
 Nodes stand in layers, from the leaves on the left to the root on the right, and between two layers of nodes is a layer
 of labels, the local derivatives of the edges. A label has a place of its own like a node, and so has a bend in an edge
-that passes a layer: nothing can lie on anything else.
+that passes a layer: nothing can lie on anything else. The edges from one parent share their bends, as twigs do a branch,
+so that a parameter that is used everywhere is one line with a twig to each use.
 """
 
 import itertools
@@ -12,10 +13,10 @@ from bisect import bisect_right, insort
 from collections.abc import Iterator, Sequence
 
 from ..engine import Value, topological_sort
-from .figures import MINUS, columns, figure, formula_text, shown
+from .figures import columns, figure, formula_text, shown
 from .snapshot import Edge, Node, Snapshot, snapshot
 
-MOST_NODES = 400
+MOST_NODES, LONG_SUM = 400, 8  # how many additions in a row are worth a word of advice
 CHARACTER, LINE, MARGIN = 7.3, 16, 20  # the width of a character at 12 px, the height of a line, the border
 ROW_GAP, LAYER_GAP, WIDEST_GAP, ARROW, ROOT_FRAME = 10, 24, 110, 10, 3.0
 FONT = "ui-monospace, SFMono-Regular, Menlo, Consolas, 'DejaVu Sans Mono', 'Liberation Mono', monospace"
@@ -24,6 +25,8 @@ LEGEND = (
     ("grad", "grad: the gradients, coming back ←"),
     ("text", "on an edge: the local derivative, formula and number"),
 )
+MARKS = ("text", "#: a node's number, as in formulas and in the ledger")
+ADVICE = ("text", "a row of + is one node with autograd.sum([a, b, ...])")
 PALETTE = {  # what is drawn: (in light, in dark)
     "paper": ("#ffffff", "#0f172a"),
     "box": ("#f8fafc", "#1e293b"),
@@ -40,13 +43,14 @@ pictures = itertools.count(1)
 
 
 class Item:
-    """A node's box, the label of an edge, or a bend in a long edge."""
+    """A node's box, the label of an edge, or a bend in long edges."""
 
     def __init__(self, layer: int, width: float = 0.0, height: float = 6.0) -> None:
         self.layer, self.width, self.height = layer, width, height
         self.before: list[Item] = []  # what it is joined to in the layer on its left
         self.after: list[Item] = []  # and on its right
         self.x = self.y = 0.0  # its middle
+        self.column = width  # the width of its whole layer
 
 
 class Box(Item):
@@ -54,7 +58,9 @@ class Box(Item):
 
     def __init__(self, node: Node, layer: int) -> None:
         self.node = node
-        self.titles = [line for line in (shown(node.label, 24), shown(node.operation, 24)) if line]
+        second = f"{shown(node.operation, 24)} {node.mark}".strip() if node.label or node.operation else node.name
+        anonymous = node.kind == "constant" and not node.mark
+        self.titles = [] if anonymous else [line for line in (shown(node.label, 24), second) if line]
         self.figures = [("data", figure(node.data))]
         if node.kind != "constant":
             self.figures.append(("grad", figure(node.grad)))
@@ -65,21 +71,15 @@ class Box(Item):
 
 
 class Label(Item):
-    """The local derivative of an edge: its formula above the line and its number below, or one of them."""
+    """The local derivative of an edge: its formula above the line and its number below, or its number alone above."""
 
     def __init__(self, node: Node, edge: Edge, layer: int) -> None:
         self.node, self.edge = node, edge
-        self.formula = formula_text(edge.formula or "", 28)
-        self.number = "" if is_number(self.formula) else figure(edge.local)
-        if edge.local is None:  # to a constant: nothing comes back
-            self.formula = self.number = ""
+        carries_nothing = edge.local is None  # to a constant: nothing comes back
+        self.formula = "" if carries_nothing else formula_text(edge.formula)
+        self.number = "" if carries_nothing else figure(edge.local)
         characters = max(columns(self.formula), columns(self.number))
         super().__init__(layer, characters * CHARACTER + 8, 2 * LINE + 4 if characters else 6)
-
-
-def is_number(formula: str) -> bool:
-    """Whether a formula says no more than its number does."""
-    return formula.removeprefix(MINUS).replace(".", "", 1).isdecimal()
 
 
 # ---- the layout ----------------------------------------------------------------------------------------------------
@@ -94,14 +94,15 @@ def layers_of(graph: Snapshot) -> list[list[Item]]:
     last = 2 * max(distance)
     boxes = [Box(node, last - 2 * distance[node.id]) for node in graph.nodes]
     align(boxes)
+    branches: list[list[Item]] = [[box] for box in boxes]  # with its bends: one in each layer that its edges pass
     for node, box in zip(graph.nodes, boxes, strict=True):
         for edge in node.edges:
-            parent = boxes[edge.parent]
-            bends = [Item(layer) for layer in range(parent.layer + 1, box.layer - 1)]
-            way = [parent, *bends, Label(node, edge, box.layer - 1), box]
-            for left, right in itertools.pairwise(way):
-                left.after.append(right)
-                right.before.append(left)
+            branch, label = branches[edge.parent], Label(node, edge, box.layer - 1)
+            while branch[-1].layer < label.layer - 1:
+                branch.append(Item(branch[-1].layer + 1))
+                join(branch[-2], branch[-1])
+            join(branch[label.layer - 1 - branch[0].layer], label)
+            join(label, box)
     layers: list[list[Item]] = [[] for _ in range(last + 1)]
     seen: set[Item] = set()
     stack: list[Item] = [boxes[-1]]
@@ -112,6 +113,12 @@ def layers_of(graph: Snapshot) -> list[list[Item]]:
             layers[item.layer].append(item)
             stack += reversed(item.before)
     return layers
+
+
+def join(left: Item, right: Item) -> None:
+    """Make a line from one item to another in the next layer."""
+    left.after.append(right)
+    right.before.append(left)
 
 
 def align(boxes: Sequence[Box]) -> None:
@@ -202,7 +209,7 @@ def place(layers: list[list[Item]]) -> tuple[float, float]:
     for layer in layers:
         width = max(item.width for item in layer)
         for item in layer:
-            item.x, item.y = left + width / 2, item.y - top
+            item.x, item.y, item.column = left + width / 2, item.y - top, width
         steepest = max((abs(item.y + top - other.y) for item in layer for other in item.after), default=0.0)
         left += width + min(max(LAYER_GAP, steepest / 5), WIDEST_GAP)
     right = max(item.x + item.width / 2 for item in layers[-1])
@@ -226,16 +233,18 @@ def tree_svg(root: Value | Snapshot, legend: bool = True) -> str:
     if count > MOST_NODES:
         raise ValueError(
             f"a picture of {count:,} nodes could not be read: tree_svg draws up to {MOST_NODES}; "
-            "draw a part (every node is the root of the graph below it), or read the sweep with ledger(root)"
+            "draw a part (every node is the root of the graph below it), make long sums one node with autograd.sum or "
+            "autograd.dot, or read the sweep with ledger(root)"
         )
     graph = root if isinstance(root, Snapshot) else snapshot(root)
     name = f"graph-{next(pictures)}-{zlib.crc32(repr(graph).encode('utf-8', 'replace')):08x}"
     layers = untangle(layers_of(graph))
     width, height = place(layers)
-    parts = [edge_svg(label, path, f"url(#{name}-arrow)") for label, path in edge_paths(layers)]
+    parts = [line_svg(path, carries) for path, carries in branch_paths(layers)]
+    parts += [edge_svg(label, path, f"url(#{name}-arrow)") for label, path in edge_paths(layers)]
     parts += [box_svg(item) for layer in layers for item in layer if isinstance(item, Box)]
     if legend:
-        notes, note_width, note_height = legend_svg(width, height)
+        notes, note_width, note_height = legend_svg(graph, width, height)
         parts.append(notes)
         width, height = max(width, note_width), height + note_height
     return frame_svg(name, "\n".join(parts), width + 2 * MARGIN, height + 2 * MARGIN, graph)
@@ -285,7 +294,7 @@ def box_svg(box: Box) -> str:
             stroke_dasharray="4 3" if node.kind == "constant" else "",
         )
 
-    about = f"{node.label or node.operation or node.kind}: data {node.data}"
+    about = f"{node.name}: data {node.data}"
     about += "" if node.grad is None else f", grad {node.grad}"
     parts = [element("title", quoted(shown(about, 400)))]
     parts += [outline(ROOT_FRAME, "paper")] if node.kind == "root" else []
@@ -301,58 +310,75 @@ def box_svg(box: Box) -> str:
 
 
 def edge_paths(layers: Sequence[Sequence[Item]]) -> Iterator[tuple[Label, str]]:
-    """Every edge: a line from the parent's box through its bends and its label to the node's box.
-
-    Within a layer a line runs level at the height of its own item, so it can meet nothing; between layers it bends.
-    """
-    half_width = [max(item.width for item in layer) / 2 for layer in layers]
+    """Every edge, from its parent's box or the branch's bend through its label to the node's box."""
     for label in itertools.chain.from_iterable(layers):
-        if not isinstance(label, Label):
-            continue
-        way: list[Item] = [label.after[0], label]
-        while not isinstance(way[-1], Box):
-            way.append(way[-1].before[0])
-        way.reverse()
-        path = f"M{way[0].x + way[0].width / 2:.1f},{way[0].y:.1f}"
-        for item, following in itertools.pairwise(way):
-            start, end = item.x + half_width[item.layer], following.x - half_width[following.layer]
-            end -= ARROW if isinstance(following, Box) else 0
-            middle = (start + end) / 2
-            path += (
-                f" H{start:.1f} C{middle:.1f},{item.y:.1f} {middle:.1f},{following.y:.1f} {end:.1f},{following.y:.1f}"
-            )
-        reach = way[-1].width / 2 + (ROOT_FRAME if label.node.kind == "root" else 0)
-        yield label, f"{path} H{way[-1].x - reach - 1:.1f}"
+        if isinstance(label, Label):
+            yield label, line_path([label.before[0], label, label.after[0]])
+
+
+def branch_paths(layers: Sequence[Sequence[Item]]) -> Iterator[tuple[str, bool]]:
+    """What the long edges from one parent share, from its box to the last bend; and whether a gradient comes back on it."""
+    for box in itertools.chain.from_iterable(layers):
+        if isinstance(box, Box):
+            way: list[Item] = [box]
+            twigs: list[Item] = []
+            while bends := [item for item in way[-1].after if type(item) is Item]:
+                way += bends
+                twigs += way[-1].after
+            if twigs:
+                yield line_path(way), any(isinstance(item, Label) and item.edge.carries for item in twigs)
+
+
+def line_path(way: Sequence[Item]) -> str:
+    """A line from item to item: level in a layer, at the item's own height, so it can meet nothing; bent in between."""
+    first, last = way[0], way[-1]
+    path = f"M{first.x + first.width / 2:.1f},{first.y:.1f}"
+    for item, following in itertools.pairwise(way):
+        start, end = item.x + item.column / 2, following.x - following.column / 2
+        end -= ARROW if isinstance(following, Box) else 0
+        middle = (start + end) / 2
+        path += f" H{start:.1f} C{middle:.1f},{item.y:.1f} {middle:.1f},{following.y:.1f} {end:.1f},{following.y:.1f}"
+    if not isinstance(last, Box):
+        return f"{path} H{last.x:.1f}"
+    reach = last.width / 2 + (ROOT_FRAME if last.node.kind == "root" else 0)
+    return f"{path} H{last.x - reach - 1:.1f}"
+
+
+def line_svg(path: str, carries: bool, arrowhead: str = "") -> str:
+    """A line; dotted where no gradient comes back."""
+    dots = "" if carries else "2 4"
+    return element(
+        "path", d=path, class_="line", fill="none", stroke=light("line"), stroke_dasharray=dots, marker_end=arrowhead
+    )
 
 
 def edge_svg(label: Label, path: str, arrowhead: str) -> str:
-    """One edge and its label; dotted where no gradient comes back."""
+    """One edge and its label."""
     edge = label.edge
     about = f"local derivative {edge.formula or ''}" + ("" if edge.local is None else f" = {edge.local}")
     parts = [element("title", quoted(shown(about, 400)))]
-    dots = "" if edge.carries else "2 4"
-    parts.append(
-        element(
-            "path",
-            d=path,
-            class_="line",
-            fill="none",
-            stroke=light("line"),
-            stroke_dasharray=dots,
-            marker_end=arrowhead,
-        )
-    )
-    parts += [text_svg(label.x, label.y - 9, "text", label.formula, "middle")] if label.formula else []
-    parts += [text_svg(label.x, label.y + 9, "text", label.number, "middle")] if label.number else []
+    parts.append(line_svg(path, edge.carries, arrowhead))
+    lines = [line for line in (label.formula, label.number) if line]
+    parts += [text_svg(label.x, label.y + y, "text", line, "middle") for line, y in zip(lines, (-9, 9), strict=False)]
     return element("g", "".join(parts), class_="edge")
 
 
-def legend_svg(width: float, height: float) -> tuple[str, float, float]:
+def longest_sum(graph: Snapshot) -> int:
+    """The most additions in a row."""
+    row: list[int] = []
+    for node in graph.nodes:
+        before = max([row[parent] for parent in node.parents], default=0)
+        row.append(before + 1 if node.operation == "+" else 0)
+    return max(row)
+
+
+def legend_svg(graph: Snapshot, width: float, height: float) -> tuple[str, float, float]:
     """The lines that say what is what, below a drawing of this size; with the width and height that they need."""
-    lengths = [columns(words) * CHARACTER for _, words in LEGEND]
-    beside = sum(lengths) + 60 <= width
+    legend = [*LEGEND, *[MARKS] * any(node.mark for node in graph.nodes), *[ADVICE] * (longest_sum(graph) >= LONG_SUM)]
+    lengths = [columns(words) * CHARACTER for _, words in legend]
+    beside = sum(lengths) + 30 * (len(legend) - 1) <= width
     x, y, parts = 0.0, height + 26, []
-    for (use, words), length in zip(LEGEND, lengths, strict=True):
+    for (use, words), length in zip(legend, lengths, strict=True):
         parts.append(text_svg(x, y, use, words))
         x, y = (x + length + 30, y) if beside else (x, y + LINE)
     return (
@@ -386,7 +412,7 @@ def frame_svg(name: str, body: str, width: float, height: float, graph: Snapshot
         viewBox=f"0 0 {width:.0f} {height:.0f}",
         width=f"{width:.0f}",
         height=f"{height:.0f}",
-        style="max-width:100%;height:auto",
+        style=f"max-width:100%;min-width:{0.8 * width:.0f}px;height:auto",
         font_family=FONT,
         font_size=12,
         stroke_width=1.3,
