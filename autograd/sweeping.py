@@ -22,21 +22,22 @@ def sweep(root: Value) -> None:
     order: list[Value] = []
     stack: list[Any] = [root]
     pop, append = stack.pop, order.append
+    entered, pending = ENTERED, PENDING
     try:
         while stack:
             node = pop()
             grad = node.grad
-            if grad is PENDING:
+            if grad is pending:
                 continue
             x = node._x
-            if grad is ENTERED:
-                node.grad = PENDING
+            if grad is entered:
+                node.grad = pending
                 append(node)
             elif x is None:
                 leaves.append((node, grad))
-                node.grad = PENDING
+                node.grad = pending
             else:
-                node.grad = ENTERED
+                node.grad = entered
                 y = node._y
                 if y is not None and (node._dy is not None or type(y) is not Constant):
                     stack += (node, x, y)
@@ -49,21 +50,21 @@ def sweep(root: Value) -> None:
         zero = root.grad * 0
         for node in reversed(order):
             upstream = node.grad
-            if upstream is PENDING:  # every way here was not chosen
+            if upstream is pending:  # every way here was not chosen
                 upstream = node.grad = zero
             dx = node._dx
             dy = node._dy
             if dx is not None:
                 x = node._x
                 grad = x.grad
-                x.grad = upstream * dx if grad is PENDING else grad + upstream * dx
+                x.grad = upstream * dx if grad is pending else grad + upstream * dx
             if dy is not None and type(dy) is not tuple:
                 y = node._y
                 grad = y.grad
-                y.grad = upstream * dy if grad is PENDING else grad + upstream * dy
+                y.grad = upstream * dy if grad is pending else grad + upstream * dy
             elif dx is None and type(node._x) is tuple:
                 for parent, contribution in contributions(node, upstream):
-                    parent.grad = contribution if parent.grad is PENDING else parent.grad + contribution
+                    parent.grad = contribution if parent.grad is pending else parent.grad + contribution
 
         if modes.active and modes.detect_anomaly.on.get():
             modes.check_sweep(order)
@@ -71,7 +72,7 @@ def sweep(root: Value) -> None:
             if type(leaf) is Constant:
                 leaf.grad = before
             else:
-                leaf.grad = add_to(before, zero if leaf.grad is PENDING else leaf.grad)
+                leaf.grad = add_to(before, zero if leaf.grad is pending else leaf.grad)
     except BaseException:
         for node in topological_sort(root):
             if node._x is not None:
