@@ -22,6 +22,7 @@ from .rules import Rule
 
 new = object.__new__
 Node = TypeVar("Node", bound="Value")
+active = modes.active  # nothing in it while no mode is on: looked at once an operation
 NOT_COMPUTED = float("0")  # the `grad` of a node that no sweep has reached: 0.0, but an object of its own
 
 
@@ -51,13 +52,13 @@ def record(rule: Rule, operands: tuple[Value, ...]) -> Value:
     numbers = tuple([operand.data for operand in operands])
     try:
         node = blank(Value, rule.forward(*numbers))
-        slopes = () if modes.active and modes.no_grad.on.get() else rule.slopes(numbers, node.data)
+        slopes = () if active and modes.no_grad.on.get() else rule.slopes(numbers, node.data)
     except TypeError as error:
         error.add_note(f"while computing {rule.name} of {', '.join(map(repr, numbers[:5]))}")
         raise
-    if modes.active and modes.detect_anomaly.on.get():
+    if active and modes.detect_anomaly.on.get():
         modes.check_finite(rule, operands, node.data, [s for x, s in zip(operands, slopes) if type(x) is not Constant])
-    if modes.active and modes.no_grad.on.get():
+    if active and modes.no_grad.on.get():
         return node
     if len(slopes) != len(operands):
         raise TypeError(
@@ -72,7 +73,7 @@ def record(rule: Rule, operands: tuple[Value, ...]) -> Value:
     elif rule.arity == 2:
         (node._x, node._y), (node._dx, node._dy) = operands, slopes
     else:
-        node._x, node._dy = operands, slopes
+        node._x, node._y = operands, slopes
     return node
 
 
@@ -151,7 +152,7 @@ class Value:
 
     # A node of one or two operands keeps them in _x and _y, and its local derivatives in _dx and _dy, evaluated when it is
     # made: one tracked object a node instead of three, and the garbage collector's time is most of the cost. A node of
-    # many has both as tuples, in _x and _dy. A leaf has no _x.
+    # many has both as tuples, in _x and _y. A leaf has no _x.
     __slots__ = ("_dx", "_dy", "_x", "_y", "data", "grad", "label", "rule")
 
     def __init__(self, data: Any, _children: Iterable[Value] = (), _op: str = "", label: str = "") -> None:
@@ -411,7 +412,7 @@ def derivable(node: Value) -> Rule:
 
 def edges(node: Value) -> Iterable[tuple[Value, Any]]:
     """(parent, local derivative's number) of a node made by a rule; None to a constant or to what was not chosen."""
-    slopes = node._dy if type(node._x) is tuple else (node._dx, node._dy)
+    slopes = node._y if type(node._x) is tuple else (node._dx, node._dy)
     return [(parent, None if type(parent) is Constant else slope) for parent, slope in zip(node.parents, slopes)]
 
 

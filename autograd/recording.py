@@ -39,7 +39,7 @@ def make(rule, otherwise, forward, partials):
     return recorder
 """
 NODE = """
-                if modes.active:
+                if active:
                     if modes.detect_anomaly.on.get() or not modes.no_grad.on.get():
                         return otherwise({given})
                     return blank(Value, {forward})

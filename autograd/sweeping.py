@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from . import modes
-from .engine import NOT_COMPUTED, Constant, Value, add_to, contributions, seed, topological_sort
+from .engine import NOT_COMPUTED, Constant, Value, active, add_to, contributions, seed, topological_sort
 
 ENTERED = object()  # the `grad` of a node whose parents are being sorted
 PENDING = object()  # ... of one in the order that no contribution has reached
@@ -39,12 +39,14 @@ def sweep(root: Value) -> None:
             else:
                 node.grad = entered
                 y = node._y
-                if y is not None and (node._dy is not None or type(y) is not Constant):
+                if node._dy is not None:
                     stack += (node, x, y)
-                elif type(x) is not tuple:
-                    stack += (node, x)
-                else:
+                elif type(x) is tuple:
                     stack += (node, *x)
+                elif y is None or type(y) is Constant:
+                    stack += (node, x)
+                else:  # not chosen
+                    stack += (node, x, y)
 
         root.grad = seed(root)
         zero = root.grad * 0
@@ -58,7 +60,7 @@ def sweep(root: Value) -> None:
                 x = node._x
                 grad = x.grad
                 x.grad = upstream * dx if grad is pending else grad + upstream * dx
-            if dy is not None and type(dy) is not tuple:
+            if dy is not None:
                 y = node._y
                 grad = y.grad
                 y.grad = upstream * dy if grad is pending else grad + upstream * dy
@@ -66,7 +68,7 @@ def sweep(root: Value) -> None:
                 for parent, contribution in contributions(node, upstream):
                     parent.grad = contribution if parent.grad is pending else parent.grad + contribution
 
-        if modes.active and modes.detect_anomaly.on.get():
+        if active and modes.detect_anomaly.on.get():
             modes.check_sweep(order)
         for leaf, before in leaves:
             if type(leaf) is Constant:
