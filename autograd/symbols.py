@@ -104,6 +104,13 @@ class Symbol(metaclass=Helpers):
             "use autograd.where(condition, x, y)"
         )
 
+    def __eq__(self, other: object) -> bool:
+        if isinstance(other, (int, float, complex)):
+            bool(self)  # raises: whoever asks this of a number branches
+        return self is other
+
+    __hash__ = object.__hash__
+
     def __float__(self) -> NoReturn:
         raise TypeError(
             f"a rule may not turn an operand into a plain number, as math.exp(x) or float(x) would, here {self!s:.80}: "

@@ -11,6 +11,7 @@ import io
 import math
 import os
 import random
+import zlib
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -265,7 +266,7 @@ def _read_table(file: str, delimiter: str | None) -> tuple[list[str], list[Recor
         raise DataError(
             f"{file}: not UTF-8 text ({error.reason} at byte {error.start}); save it as CSV UTF-8"
         ) from None
-    except (OSError, EOFError) as error:
+    except (OSError, EOFError, zlib.error) as error:
         raise DataError(f"{file}: cannot be read ({getattr(error, 'strerror', None) or error})") from None
     if not text.strip():
         raise DataError(f"{file}: the file is empty; it needs a header line with column names, and rows of data")

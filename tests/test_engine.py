@@ -776,6 +776,7 @@ def test_a_rule_of_ones_own_may_be_n_ary():
         (Rule("f", lambda x, y: x * y, (lambda x, y, out: y,)), "forward takes 2 operands, but there is 1 partial;"),
         (Rule("f", lambda x: x if x > 0 else 0, (lambda x, out: 1,)), r"forward.*branch.*autograd\.where"),
         (Rule("f", lambda x: x * x, (lambda x, out: 2 * x if x > 0 else 0,)), r"partial 1.*branch.*autograd\.where"),
+        (Rule("f", lambda x: x, (lambda x, out: 1 if x == 0 else 2,)), r"partial 1.*branch.*autograd\.where"),
         (Rule("f", lambda x: math.sin(x), (lambda x, out: 1,)), r"forward.*autograd\.exp"),
         (Rule("f", lambda x: x, (lambda x: 1,)), r"partial 1 should take \(\*operands, out\)"),
         (Rule("f", lambda *xs: xs[0], lambda xs, out: [1]), "1 slopes for 3 operands"),

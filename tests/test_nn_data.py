@@ -234,3 +234,12 @@ def test_csv_names_every_column_of_text(tmp_path: Path) -> None:
         load_csv(write(tmp_path, text), "kind", ignore=["a"])  # without text nothing would be left
     assert caught.value.columns == ()
     assert "ignore=" not in str(caught.value)
+
+
+def test_a_corrupt_gzip_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "broken.csv.gz"
+    whole = bytearray(gzip.compress(b"a,b\n" + b"1,2\n" * 1000))
+    whole[15:25] = b"\xff" * 10
+    path.write_bytes(bytes(whole))
+    with pytest.raises(DataError, match=r"broken\.csv\.gz: cannot be read"):
+        load_csv(path, "b")
