@@ -44,7 +44,7 @@ def blank(kind: type[Node], data: Any) -> Node:
 def record(rule: Rule, operands: tuple[Value, ...]) -> Value:
     """Apply a rule: a new Value with the result, its parents, and each local derivative at this point.
 
-    This is every operation, for every kind of number; `method` has a shorter way for floats.
+    This is every operation, for every kind of number; `autograd.recording` writes out a shorter way for floats.
     """
     for leaf in operands:
         if type(leaf.data) is not float and leaf._x is None and type(leaf) is not Constant:
