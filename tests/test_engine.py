@@ -231,6 +231,25 @@ def test_a_grad_set_to_none_is_reset():
     assert a.grad == 12.0 and y.grad == 3.0
 
 
+@pytest.mark.parametrize("create_graph", [False, True])
+def test_nothing_comes_along_a_branch_not_chosen_whatever_is_upstream(create_graph):
+    for upstream in (math.inf, math.nan):
+        for choose in (
+            lambda x, y: x.relu(),
+            lambda x, y: x.maximum(y),
+            lambda x, y: autograd.where(False, x, y),
+        ):
+            x = Value(-1.0)
+            y = choose(x, Value(-0.5)) * upstream
+            y.backward(create_graph)
+            assert (x.grad.data if create_graph else x.grad) == 0.0
+
+
+def test_a_power_is_told_from_its_like_to_the_last_bit():
+    x = Value(2.0)
+    assert [(x**k)._op for k in (2, 2.0, 0.0, -0.0, 0, 2)] == ["**2", "**2.0", "**0.0", "**-0.0", "**0", "**2"]
+
+
 def test_the_root_may_be_a_leaf():
     a = Value(3.0)
     a.backward()

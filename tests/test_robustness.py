@@ -161,9 +161,10 @@ def test_a_rule_of_ones_own_is_pickled_by_name_or_says_so():
 
 def test_a_subclass_keeps_its_own():
     x = Marked(2.0)
-    x.mark = "here"
+    x.mark = ["here"]
     for y in (copy.copy(x), copy.deepcopy(x), pickle.loads(pickle.dumps(x))):
-        assert type(y) is Marked and y.mark == "here" and y.data == 2.0
+        assert type(y) is Marked and y.mark == ["here"] and y.data == 2.0
+    assert copy.deepcopy(x).mark is not x.mark and copy.copy(x).mark is x.mark
     (x * x).backward()
     assert x.grad == 4.0
 
