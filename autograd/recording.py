@@ -1,7 +1,7 @@
 """The shortest way to record an operation on floats: a method written out from the rule.
 
 `autograd.engine.method` says the same plainly and takes everything else. Where a rule's expressions are mere arithmetic
-they stand in the source themselves, read off the rule; a sum or product then takes 0.17 instead of 2 microseconds.
+they stand in the source themselves, read off the rule; a sum or product then takes 0.25 instead of 2 microseconds.
 """
 
 from __future__ import annotations
