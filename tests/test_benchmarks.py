@@ -10,10 +10,9 @@ from pathlib import Path
 import pytest
 
 from autograd import Value, topological_sort
+from benchmarks import stored, workloads
 
 ROOT = Path(__file__).parent.parent
-workloads = pytest.importorskip("benchmarks.workloads", reason="benchmarks are only in the repository")
-stored = pytest.importorskip("benchmarks.stored")
 
 SMALL = {"mix": 50, "moons": 4}
 

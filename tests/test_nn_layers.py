@@ -203,7 +203,8 @@ def test_inputs_that_are_no_numbers_are_named(inputs: list[object], words: list[
 
 
 def test_an_array_of_examples_is_named() -> None:
-    np = pytest.importorskip("numpy")
+    import numpy as np
+
     with pytest.raises(TypeError, match=r"input 0 .* one example at a time"):
         MLP(3, [2, 1])(np.eye(3))
     with pytest.raises(TypeError, match=r"input 0 .* int\(x\) or float\(x\)"):

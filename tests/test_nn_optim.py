@@ -70,7 +70,8 @@ def test_first_step_of_adam_is_the_learning_rate() -> None:
 
 @pytest.mark.peers
 def test_same_numbers_as_pytorch() -> None:
-    torch = pytest.importorskip("torch")
+    import torch
+
     cases: list[tuple[Callable[[Any], Any], Callable[[Any], Any]]] = [
         (lambda p: SGD(p, lr=0.1), lambda p: torch.optim.SGD(p, lr=0.1)),
         (

@@ -142,7 +142,8 @@ def test_evaluate_records_nothing_and_changes_nothing() -> None:
 
 
 def test_a_loss_may_be_any_number_when_measured() -> None:
-    np = pytest.importorskip("numpy")
+    import numpy as np
+
     assert evaluate(Line(2.0), [1.0, 2.0], [0.0, 0.0], loss=lambda output, target: np.float64(output.data)) == (
         3.0,
         None,
@@ -223,7 +224,6 @@ def test_refusals(examples: list[float], targets: list[float], keywords: dict[st
 
 
 def test_bar_shows_loss_and_accuracy(capsys: pytest.CaptureFixture[str]) -> None:
-    pytest.importorskip("tqdm")
     model = MLP(2, [3, 2], rng=random.Random(0))
     fit(model, XOR, CLASSES, epochs=2, validation=(XOR, CLASSES))
     shown = capsys.readouterr().err
