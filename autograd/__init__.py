@@ -42,7 +42,12 @@ __all__ = [  # but for abs, pow and sum, which a star import would put in the pl
 __version__ = "0.1.0"
 
 
+DRAWING = ("draw", "draw_dot", "explore", "ledger", "paths", "play", "snapshot", "trace", "tree")
+
+
 def __getattr__(name: str) -> Any:
     if name in ("drawing", "symbols"):
         return import_module(f"{__name__}.{name}")
+    if name in DRAWING:
+        return getattr(import_module(f"{__name__}.drawing"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -12,6 +12,7 @@ from .drawing import ledger, tree_svg
 from .drawing.figures import ELLIPSIS, MINUS, aligned, columns, figure, grid
 from .engine import Value
 from .expression import build, public_operations
+from .files import write_file
 
 HELP = """\
 usage: python -m autograd [--svg FILE] EXPRESSION [NAME=NUMBER ...]
@@ -110,19 +111,6 @@ def report(expression: str, root: Value, variables: dict[str, Value]) -> str:
 def exact(x: float) -> str:
     """A number with ten significant digits."""
     return f"{x:.10g}".replace("-", MINUS) if isfinite(x) else figure(x)
-
-
-def write_file(path: str, text: str) -> None:
-    """Write a text file, whole or not at all. Raises OSError."""
-    unfinished = f"{path}.{os.getpid()}.part"
-    try:
-        with open(unfinished, "x", encoding="utf-8") as file:
-            file.write(text)
-        os.replace(unfinished, path)
-    except BaseException:
-        if os.path.exists(unfinished):
-            os.unlink(unfinished)
-        raise
 
 
 def say(text: str) -> None:

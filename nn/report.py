@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 import os
-import tempfile
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -19,6 +18,7 @@ from typing import Any
 
 import autograd
 from autograd import Value
+from autograd.files import write_file
 from nn.data import Dataset, Standardizer
 from nn.layers import MLP
 from nn.plot import Series, line_chart, pixels, scatter
@@ -179,13 +179,7 @@ def write_report(path: str | os.PathLike[str], run: Run) -> str:
     Raises OSError if that fails, or if there is another file than a report already.
     """
     check_replaceable(path)
-    target = os.path.abspath(path)
-    with tempfile.TemporaryDirectory(dir=os.path.dirname(target), prefix=".report-") as folder:
-        draft = os.path.join(folder, "report.html")
-        with open(draft, "w", encoding="utf-8", newline="\n") as file:
-            file.write(report_html(run))
-        os.replace(draft, target)
-    return target
+    return write_file(os.path.abspath(path), report_html(run))
 
 
 def report_html(run: Run) -> str:

@@ -14,12 +14,12 @@ from collections.abc import Iterator, Sequence
 
 from ..engine import Value, topological_sort
 from .figures import columns, figure, formula_text, shown
+from .palette import FONT, PALETTE
 from .snapshot import Edge, Node, Snapshot, snapshot
 
 MOST_NODES, LONG_SUM = 400, 8  # how many additions in a row are worth a word of advice
 CHARACTER, LINE, MARGIN = 7.3, 16, 20  # the width of a character at 12 px, the height of a line, the border
 ROW_GAP, LAYER_GAP, WIDEST_GAP, ARROW, ROOT_FRAME = 10, 24, 110, 10, 3.0
-FONT = "ui-monospace, SFMono-Regular, Menlo, Consolas, 'DejaVu Sans Mono', 'Liberation Mono', monospace"
 LEGEND = (
     ("data", "data: the numbers, going forward →"),
     ("grad", "grad: the gradients, coming back ←"),
@@ -27,16 +27,6 @@ LEGEND = (
 )
 MARKS = ("text", "#: a node's number, as in formulas and in the ledger")
 ADVICE = ("text", "a row of + is one node with autograd.sum([a, b, ...])")
-PALETTE = {  # what is drawn: (in light, in dark)
-    "paper": ("#ffffff", "#0f172a"),
-    "box": ("#f8fafc", "#1e293b"),
-    "frame": ("#475569", "#94a3b8"),
-    "line": ("#94a3b8", "#64748b"),
-    "text": ("#0f172a", "#f1f5f9"),
-    "data": ("#2563eb", "#60a5fa"),
-    "grad": ("#c2410c", "#fb923c"),
-}
-
 pictures = itertools.count(1)
 
 # ---- what has a place of its own -----------------------------------------------------------------------------------

@@ -1,0 +1,13 @@
+"""The one visual language of drawings, players and sliders: blue goes forward, orange comes back, in light and dark."""
+
+FONT = "ui-monospace, SFMono-Regular, Menlo, Consolas, 'DejaVu Sans Mono', 'Liberation Mono', monospace"
+PALETTE = {  # what is drawn: (in light, in dark)
+    "paper": ("#ffffff", "#0f172a"),
+    "box": ("#f8fafc", "#1e293b"),
+    "frame": ("#475569", "#94a3b8"),
+    "line": ("#94a3b8", "#64748b"),
+    "text": ("#0f172a", "#f1f5f9"),
+    "data": ("#2563eb", "#60a5fa"),  # numbers, going forward
+    "grad": ("#c2410c", "#fb923c"),  # gradients, coming back
+    "wrong": ("#dc2626", "#f87171"),  # infinities and NaN
+}
