@@ -18,6 +18,7 @@ from .checks import GradientError, check_gradients
 from .engine import Constant, Value, gradients, topological_sort
 from .functional import grad, hessian, hvp, jacobian, jvp, value_and_grad
 from .modes import detect_anomaly, no_grad
+from .naming import label
 from .operations import (
     acos, add, asin, atan, atan2, cbrt, cos, cosh, dot, elu, erf, exp, expm1, gelu, hypot, leaky_relu, log, log1p, log2,
     log10, logsigmoid, logsumexp, maximum, minimum, mul, neg, normal_cdf, operation, prod, relu, sigmoid, silu, sin, sinh,
@@ -32,11 +33,12 @@ if TYPE_CHECKING:
     from . import drawing as drawing
 
 __all__ = [  # but for abs, pow and sum, which a star import would put in the place of Python's own
-    "Constant", "GradientError", "Rule", "Value", "acos", "add", "asin", "atan", "atan2", "cbrt", "check_gradients", "cos",
-    "cosh", "detect_anomaly", "dot", "elu", "erf", "exp", "expm1", "gelu", "grad", "gradients", "hessian", "hvp", "hypot",
-    "jacobian", "jvp", "leaky_relu", "log", "log1p", "log2", "log10", "logsigmoid", "logsumexp", "maximum", "minimum", "mul",
-    "neg", "no_grad", "normal_cdf", "operation", "prod", "relu", "sigmoid", "silu", "sin", "sinh", "softmax_cross_entropy",
-    "softplus", "sqrt", "sub", "tan", "tanh", "topological_sort", "truediv", "value_and_grad", "where",
+    "Constant", "GradientError", "Rule", "Value", "acos", "add", "asin", "atan", "atan2", "cbrt", "check_gradients",
+    "cos", "cosh", "detect_anomaly", "dot", "elu", "erf", "exp", "expm1", "gelu", "grad", "gradients", "hessian", "hvp",
+    "hypot", "jacobian", "jvp", "label", "leaky_relu", "log", "log1p", "log2", "log10", "logsigmoid", "logsumexp",
+    "maximum", "minimum", "mul", "neg", "no_grad", "normal_cdf", "operation", "prod", "relu", "sigmoid", "silu", "sin",
+    "sinh", "softmax_cross_entropy", "softplus", "sqrt", "sub", "tan", "tanh", "topological_sort", "truediv",
+    "value_and_grad", "where",
 ]  # fmt: skip
 
 __version__ = "0.1.0"
@@ -51,3 +53,23 @@ def __getattr__(name: str) -> Any:
     if name in DRAWING:
         return getattr(import_module(f"{__name__}.drawing"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+MOST_SHOWN = 40  # nodes of a graph that a notebook draws unasked
+
+
+def _repr_mimebundle_(value: Value, **chosen: Any) -> Any:
+    """What a notebook shows of a Value that ends a cell: the drawing of a small graph; of any other None, so its text."""
+    try:
+        from .drawing.snapshot import counted
+
+        if not 1 < counted(value, MOST_SHOWN) <= MOST_SHOWN:
+            return None
+        from .drawing import draw
+
+        return draw(value)._repr_mimebundle_(**chosen)
+    except Exception:  # what is shown must never be in the way of what was computed
+        return None
+
+
+Value._repr_mimebundle_ = _repr_mimebundle_  # type: ignore[attr-defined]

@@ -8,7 +8,7 @@ from keyword import iskeyword
 from math import isfinite
 from typing import NamedTuple
 
-from .drawing import ledger, tree_svg
+from .drawing import draw, ledger
 from .drawing.figures import ELLIPSIS, MINUS, aligned, columns, figure, grid
 from .engine import Value
 from .expression import build, public_operations
@@ -147,7 +147,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         root = found if isinstance(found, Value) else Value(found)
         root.backward()
         if request.svg is not None:
-            write_file(request.svg, tree_svg(root))
+            write_file(request.svg, draw(root, engine="layered").svg)
         say(report(request.expression, root, request.variables))
         if request.svg is not None:
             say(f"\nThe picture is in {request.svg}")

@@ -36,7 +36,7 @@ def constant(data: Any, like: Value) -> Constant:
 def blank(kind: type[Node], data: Any) -> Node:
     """A leaf, without the checks of `Value(data)`."""
     node = new(kind)
-    node.data, node.grad, node.label, node.rule = data, NOT_COMPUTED, "", None
+    node.data, node.grad, node._name, node.rule = data, NOT_COMPUTED, "", None
     node._x = node._y = node._dx = node._dy = None
     return node
 
@@ -152,13 +152,14 @@ class Value:
 
     # A node of one or two operands keeps them in _x and _y, and its local derivatives in _dx and _dy, evaluated when it is
     # made: one tracked object a node instead of three, and the garbage collector's time is most of the cost. A node of
-    # many has both as tuples, in _x and _y. A leaf has no _x.
-    __slots__ = ("_dx", "_dy", "_x", "_y", "data", "grad", "label", "rule")
+    # many has both as tuples, in _x and _y. A leaf has no _x. _name is the label, or what `autograd.naming` puts there to
+    # say which part of a model gave the node, with its label.
+    __slots__ = ("_dx", "_dy", "_name", "_x", "_y", "data", "grad", "rule")
 
     def __init__(self, data: Any, _children: Iterable[Value] = (), _op: str = "", label: str = "") -> None:
         self.data: Any = as_number(data)
         self.grad: Any = NOT_COMPUTED
-        self.label = label
+        self._name: Any = label
         children = tuple(_children) if hasattr(_children, "__iter__") else (_children,)
         if not all(isinstance(child, Value) for child in children):
             raise TypeError(f"_children are the Values that this one is made from, got {_children!r:.200}")
@@ -167,6 +168,15 @@ class Value:
         self._y: Any = None
         self._dx: Any = None
         self._dy: Any = None
+
+    @property
+    def label(self) -> Any:
+        """Its name in drawings and errors; "" if it has none."""
+        return getattr(self._name, "label", self._name)
+
+    @label.setter
+    def label(self, label: Any) -> None:
+        self._name = self._name.labelled(label) if hasattr(self._name, "labelled") else label
 
     # ---- how it was made -------------------------------------------------------------------------------------------
 

@@ -51,14 +51,14 @@ def hollow(kind: type) -> Value:
 
 
 def state(node: Value) -> tuple[Any, ...]:
-    """All that a node holds, its parents too. That its grad is not yet computed is told by None."""
+    """All that a node holds, its parents too; not what call gave it. That its grad is not yet computed is told by None."""
     grad = None if node.grad is NOT_COMPUTED else node.grad
     own = getattr(node, "__dict__", None)  # a subclass may have more
     return node.data, grad, node.label, node.rule, node._x, node._y, node._dx, node._dy, own
 
 
 def restore(node: Value, held: tuple[Any, ...]) -> None:
-    node.data, grad, node.label, node.rule, node._x, node._y, node._dx, node._dy, own = held[-9:]
+    node.data, grad, node._name, node.rule, node._x, node._y, node._dx, node._dy, own = held[-9:]
     node.grad = NOT_COMPUTED if grad is None else grad
     if own:
         node.__dict__.update(own)

@@ -35,6 +35,11 @@ def make(rule, otherwise, forward, partials):
             q = y
             if type(p) is float:
                 {number}
+        elif type(y) is Constant:
+            p = x.data
+            q = y.data
+            if type(p) is float is type(q):
+                {constant}
         return otherwise(x, y)
     return recorder
 """
@@ -47,7 +52,7 @@ NODE = """
                 try:
                     node.data = out = {forward}
                     node.grad = NOT_COMPUTED
-                    node.label = ""
+                    node._name = ""
                     node.rule = rule
                     node._x = x
                     node._y = {y}
@@ -107,7 +112,8 @@ def shortened(rule: Rule, otherwise: Callable[..., Any], engine: dict[str, Any])
     else:
         two = NODE.format(forward=forward, given="x, y", y="y", dx=dx, dy=rest[0])
         number = NODE.format(forward=forward, given="x, y", y="blank(Constant, y)", dx=dx, dy=None)
-        text = BINARY.format(two=two.strip(), number=number.strip())
+        constant = NODE.format(forward=forward, given="x, y", y="y", dx=dx, dy=None)
+        text = BINARY.format(two=two.strip(), number=number.strip(), constant=constant.strip())
     if text not in makers:
         made: dict[str, Any] = {}
         exec(text, engine, made)

@@ -11,8 +11,9 @@ same object, so that a shared part is known as shared. Every printer is a `fold`
 """
 
 import math
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from functools import partial, reduce
 from typing import Any, NamedTuple, NoReturn, TypeVar
 from weakref import WeakValueDictionary
 
@@ -217,6 +218,8 @@ def is_guard(x: Symbol) -> bool:
 def simpler(symbol: Symbol, operands: list[Symbol]) -> Symbol:
     """One operation on operands that are already simple."""
     match symbol.operation, operands:
+        case "total", _:
+            return reduce(partial(simpler_node, "+"), operands)
         case "where", (_, x, y) if is_guard(y) or is_guard(x):
             return x if is_guard(y) else y
         case "+", (x, y) if is_number(x, 0):
@@ -418,6 +421,90 @@ def number_latex(x: Any) -> Printed:
         if e and exponent.strip("+-").isdecimal()
         else (written, tightness)
     )
+
+
+# ---- JavaScript ----------------------------------------------------------------------------------------------------
+
+WIDEST = 80  # characters of an expression; a longer part gets a name of its own
+IN_JAVASCRIPT = {**OPERATORS, "&": (COMPARISON, AND, AND)}  # && holds together less tightly than < does
+
+
+class Script(NamedTuple):
+    """Expressions in JavaScript."""
+
+    statements: tuple[str, ...]  # what comes first: `const t1 = exp(-x)`, a name for each part that is used twice
+    results: tuple[str, ...]  # the expressions themselves
+    helpers: frozenset[str]  # the functions that are called
+
+
+def javascript(symbols: Sequence[Symbol], names: Mapping[str, str]) -> Script:
+    """Expressions as straight-line JavaScript, each shared part computed once; `names` are what it calls the Symbols' names.
+
+    Numbers are the same to the last bit. Functions are called by the names of `autograd.numeric`; `x**y` is `power(x, y)`,
+    since JavaScript's own operator refuses `-x**2` and differs at 1**NaN. Raises TypeError for a number that is not a float,
+    an int or a Fraction, and KeyError for a name that is not in `names`.
+    """
+    statements: list[str] = []
+    helpers: set[str] = set()
+    uses = uses_of(symbols)
+    done: dict[Symbol, Printed] = {}
+
+    def wrap(part: Printed, needed: int) -> str:
+        return part[0] if part[1] >= needed else f"({part[0]})"
+
+    def visit(part: Symbol, printed: list[Printed]) -> Printed:
+        if part not in done:
+            written, own = spell(part, printed)
+            if part.operands and (uses[part] > 1 or len(written) > WIDEST):
+                statements.append(f"const t{len(statements) + 1} = {written}")
+                written, own = f"t{len(statements)}", ATOM
+            done[part] = written, own
+        return done[part]
+
+    def spell(part: Symbol, printed: list[Printed]) -> Printed:
+        operation = part.operation
+        if not printed:
+            return (names[part.content], ATOM) if isinstance(part.content, str) else number_javascript(part.content)
+        if operation in IN_JAVASCRIPT and operation != "**":
+            own, left, right = IN_JAVASCRIPT[operation]
+            sign = "&&" if operation == "&" else operation
+            return f"{wrap(printed[0], left)} {sign} {wrap(printed[1], right)}", own
+        if operation == "neg":
+            return "-" + wrap(printed[0], ATOM), SIGN
+        if operation == "where":
+            condition, x, y = printed
+            chosen, other = wrap(x, COMPARISON), wrap(y, CONDITIONAL)
+            return f"{wrap(condition, COMPARISON)} ? {chosen} : {other}", CONDITIONAL
+        function = "power" if operation == "**" else operation
+        helpers.add(function)
+        return f"{function}({', '.join([argument for argument, _ in printed])})", ATOM
+
+    results = tuple([fold(symbol, visit)[0] for symbol in symbols])
+    return Script(tuple(statements), results, frozenset(helpers))
+
+
+def uses_of(symbols: Sequence[Symbol]) -> Counter[Symbol]:
+    """How often each part stands in other parts, or in `symbols` itself."""
+    uses = Counter(symbols)
+    seen: set[Symbol] = set()
+
+    def visit(part: Symbol, _: list[None]) -> None:
+        if part not in seen:
+            seen.add(part)
+            uses.update(part.operands)
+
+    for symbol in symbols:
+        fold(symbol, visit)
+    return uses
+
+
+def number_javascript(x: Any) -> Printed:
+    """A number as JavaScript reads it: what Python takes it for beside a float, to the last bit."""
+    if not isinstance(x, (int, float)) and home(x) != "fractions":
+        raise TypeError(f"JavaScript has no {type(x).__name__}, only floats; got {x!r:.80}")
+    exact = isinstance(x, int) and abs(x) <= 2**53
+    written = repr(x if exact else float(x)).replace("inf", "Infinity").replace("nan", "NaN")
+    return written, SIGN if written.startswith("-") else ATOM
 
 
 # ---- a rule's formulas ---------------------------------------------------------------------------------------------

@@ -9,6 +9,9 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any, SupportsFloat
 
 from autograd import Value
+from autograd.engine import constant
+from autograd.naming import NODES, Inputs
+from autograd.numeric import is_number
 from autograd.rules import MAKERS, RULES
 from nn import init as initialisation
 from nn.module import Module
@@ -72,7 +75,7 @@ class Neuron(Module):
                 "give one number or Value per weight"
             )
         try:
-            products = (wi * xi for wi, xi in zip(self.w, inputs, strict=True))
+            products = map(operator.mul, self.w, inputs)
             act: Value = functools.reduce(operator.add, products) if self.b is None else sum(products, self.b)
             if not self.nonlin:
                 return act
@@ -81,6 +84,12 @@ class Neuron(Module):
             if mistake := _mistake_in(inputs):  # looked for only now: every call would pay for it
                 raise TypeError(f"{self!r} takes numbers and Values; {mistake}") from None
             raise
+
+    def __inputs__(self, x: Any) -> Any:
+        return _read_by(self, x)
+
+    def _first_weight(self) -> Value | None:
+        return self.w[0] if self.w else self.b
 
     def __repr__(self) -> str:
         return f"{_title(self.activation) if self.nonlin else 'Linear'}Neuron({len(self.w)})"
@@ -101,6 +110,12 @@ class Layer(Module):
         inputs = _inputs(x)
         out = [neuron(inputs) for neuron in self.neurons]
         return out[0] if len(out) == 1 else out
+
+    def __inputs__(self, x: Any) -> Any:
+        return _read_by(self, x)
+
+    def _first_weight(self) -> Value | None:
+        return self.neurons[0]._first_weight() if self.neurons else None
 
     def __repr__(self) -> str:
         return f"Layer of [{', '.join(map(str, self.neurons))}]"
@@ -144,15 +159,41 @@ class MLP(Module):
             x = layer(x)
         return x
 
+    def __inputs__(self, x: Any) -> Any:
+        return _read_by(self, x)
+
+    def _first_weight(self) -> Value | None:
+        return self.layers[0]._first_weight() if self.layers else None
+
     def __repr__(self) -> str:
         return f"MLP of [{', '.join(map(str, self.layers))}]"
 
 
 def _inputs(x: Any) -> Collection[Scalar]:
     """`x` as something that has a length: a bare number or Value becomes one input, an iterator becomes a list."""
+    if type(x) is Inputs:
+        return x
     if hasattr(x, "__len__"):
         return x  # type: ignore[no-any-return]
     return list(x) if hasattr(x, "__iter__") else [x]
+
+
+def _read_by(part: Neuron | Layer | MLP, x: Any) -> Any:
+    """The inputs of a part as Values: each number as one constant, which all of its neurons share.
+
+    Inputs that are not all numbers and Values are left as they are: the neuron that meets them says so.
+    """
+    if type(x) is Inputs:
+        return x
+    weight = part._first_weight()
+    if weight is None:
+        return x
+    inputs = _inputs(x)
+    if NODES.issuperset(map(type, inputs)):
+        return Inputs.of(inputs)  # type: ignore[arg-type]
+    if all(isinstance(x, Value) or is_number(x) for x in inputs):
+        return Inputs.of([x if isinstance(x, Value) else constant(x, weight) for x in inputs])
+    return inputs
 
 
 def _mistake_in(inputs: Iterable[Any]) -> str:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterable, Iterator
 from typing import Any
 
 from autograd import Value
+from autograd.naming import scoped_method
 
 __all__ = ["Module"]
 
@@ -24,7 +26,20 @@ class Module:
                 return self.slope * x + self.offset
 
     A subclass may instead override `parameters()`; its own answer then counts, also inside a larger Module.
+
+    In drawings, what `__call__` computes stands in a frame of its own, named after the attributes: "layers.0.neurons.3". A
+    class that defines `__call__` may also define `__inputs__(self, x)`, which turns its first argument into Values before
+    the call begins, so that they stand outside that frame.
     """
+
+    def __init_subclass__(cls, **keywords: Any) -> None:
+        super().__init_subclass__(**keywords)
+        if inspect.isfunction(own := vars(cls).get("__call__")):
+            cls.__call__ = scoped_method(own, vars(cls).get("__inputs__"))  # type: ignore[method-assign]
+
+    def __parts__(self) -> dict[str, Any]:
+        """Where drawings look for the names of parts and parameters (see `autograd.naming.walk`)."""
+        return vars(self)
 
     def __call__(self, *inputs: Any) -> Any:
         """What the module makes of its inputs; every subclass that is called defines it."""

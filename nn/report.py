@@ -357,7 +357,7 @@ def _scatter(run: Run) -> str:
 
 
 def _chain(run: Run) -> str:
-    from autograd.drawing import ledger, tree_svg
+    from autograd.drawing import draw, ledger
     from autograd.drawing.figures import figure
 
     index = _telling_example(run)
@@ -384,7 +384,7 @@ def _chain(run: Run) -> str:
         "coming back: how much the loss changes per unit of that number. The slope of the loss with respect to "
         f"{slope}. The sum hands it on unchanged; at each × it is multiplied by the other factor. So a weight's gradient "
         "is this number times its input.",
-        f"{picture}<div class=graph>{tree_svg(root)}</div>"
+        f"{picture}<div class=graph>{draw(root, engine='layered').svg}</div>"
         "<h3>The same as a ledger</h3><p>Every contribution of the sweep, in the order in which it was added: the "
         "upstream gradient times the local derivative.</p>"
         f"<pre class=wide>{escape(str(ledger(root)))}</pre>",

@@ -3,9 +3,12 @@
 from collections.abc import Iterator
 
 import pytest
+from browser import browser
 from hypothesis import settings
 
 from autograd import modes
+
+__all__ = ["browser"]
 
 settings.register_profile("default", deadline=None, derandomize=True)
 settings.load_profile("default")

@@ -9,10 +9,10 @@ from typing import Any
 MINUS, ELLIPSIS = "\N{MINUS SIGN}", "\N{HORIZONTAL ELLIPSIS}"
 
 
-def figure(x: Any) -> str:
-    """A number with four significant digits: 2.000, −0.07065, 1.234e5, ∞. Exact numbers that are short stay exact.
+def figure(x: Any, digits: int = 4) -> str:
+    """A number with four (or so many) significant digits: 2.000, −0.07065, 1.234e5, ∞.
 
-    None, a number that is not known or not computed yet, is a dash.
+    Exact numbers that are short stay exact. None, a number that is not known or not computed yet, is a dash.
     """
     if x is None:
         return "\N{EN DASH}"
@@ -23,10 +23,10 @@ def figure(x: Any) -> str:
         x = float(x)
     if not math.isfinite(x):
         return "NaN" if math.isnan(x) else "∞" if x > 0 else MINUS + "∞"
-    digits, e, exponent = f"{x:#.4g}".partition("e")
-    if digits.endswith("."):  # 1234. has its four digits already
-        digits = digits[:-1]
-    return (digits + (e and f"e{int(exponent)}")).replace("-", MINUS)
+    mantissa, e, exponent = f"{x:#.{digits}g}".partition("e")
+    if mantissa.endswith("."):  # 1234. has its four digits already
+        mantissa = mantissa[:-1]
+    return (mantissa + (e and f"e{int(exponent)}")).replace("-", MINUS)
 
 
 def shown(label: Any, limit: int = 40) -> str:

@@ -6,9 +6,14 @@ from typing import Any, NamedTuple, overload
 from ..engine import Value
 from .figures import aligned, columns, figure, formula_text, grid, shown
 from .snapshot import Snapshot, snapshot
+from .tables import html_table
 
 NOTHING = "Nothing flows: a leaf has no parents that it could hand its gradient to."
 MARKS = "#: a node's number, where its name would not tell which node is meant; drawings show the same."
+
+HEADS = ("node", "parent", "upstream", "", "local derivative", "", "contribution", "parent's grad")
+LONGEST = 200  # rows that are shown; the records are all there
+SHOWN_FIRST = 150  # of these the first, the rest are the last ones
 
 
 class Contribution(NamedTuple):
@@ -25,7 +30,11 @@ class Contribution(NamedTuple):
 
 
 class Ledger(Sequence[Contribution]):
-    """The contributions of one sweep, in order. `str()` is a table; a DataFrame takes it as it is."""
+    """The contributions of one sweep, in order: a sequence of records. `str()` is a table, and a notebook shows one.
+
+    `pandas.DataFrame(ledger(y))` has the columns node, parent, upstream, local_derivative, formula, contribution, grad_before
+    and grad_after. Of more than 200 rows the table shows the first and the last; the records are all there.
+    """
 
     def __init__(self, rows: Sequence[Contribution]) -> None:
         self.rows = tuple(rows)
@@ -44,9 +53,65 @@ class Ledger(Sequence[Contribution]):
         return iter(self.rows)
 
     def __str__(self) -> str:
-        return table(self.rows) if self.rows else NOTHING
+        if not self.rows:
+            return NOTHING
+        lines = grid([[head, *column] for head, column in zip(HEADS, zip(*self.cells(), strict=True), strict=True)])
+        if self.left_out:  # heads, a rule, then the rows
+            lines.insert(2 + SHOWN_FIRST, self.left_out)
+        return "\n".join(lines + [f"\n{note}" for note in self.notes])
 
     __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        if not self.rows:
+            return f"<p>{NOTHING}</p>"
+        cells = self.cells()
+        if self.left_out:
+            cells.insert(SHOWN_FIRST, ("…", *[""] * (len(HEADS) - 1)))
+        notes = [self.left_out, *self.notes] if self.left_out else self.notes
+        return html_table(HEADS, cells, notes, left=(0, 1))
+
+    @property
+    def shown(self) -> tuple[Contribution, ...]:
+        """The rows that the table shows."""
+        if len(self.rows) <= LONGEST:
+            return self.rows
+        return self.rows[:SHOWN_FIRST] + self.rows[SHOWN_FIRST - LONGEST :]
+
+    @property
+    def left_out(self) -> str:
+        """A sentence on the rows that the table does not show; "" if it shows all."""
+        count = len(self.rows) - len(self.shown)
+        return (
+            f"… {count:,} more rows, which are in the records: rows[{SHOWN_FIRST}:{SHOWN_FIRST + count}]"
+            if count
+            else ""
+        )
+
+    @property
+    def notes(self) -> list[str]:
+        """What marks are, where there are some."""
+        return [MARKS] if any("#" in f"{row.node} {row.parent} {row.formula}" for row in self.shown) else []
+
+    def cells(self) -> list[tuple[str, ...]]:
+        """The rows that are shown as texts, figures aligned at their decimal points."""
+        rows = self.shown
+        befores, afters = (
+            aligned([figure(x) for x in column]) for column in zip(*[row[-2:] for row in rows], strict=True)
+        )
+        return list(
+            zip(
+                [short_name(row.node) for row in rows],
+                [short_name(row.parent) for row in rows],
+                aligned([figure(row.upstream) for row in rows]),
+                ["×"] * len(rows),
+                equations([row.formula for row in rows], [row.local_derivative for row in rows]),
+                ["="] * len(rows),
+                aligned([figure(row.contribution) for row in rows]),
+                [f"{before} → {after}" for before, after in zip(befores, afters, strict=True)],
+                strict=True,
+            )
+        )
 
 
 def ledger(root: Value | Snapshot) -> Ledger:
@@ -88,32 +153,16 @@ def ledger(root: Value | Snapshot) -> Ledger:
     return Ledger(rows)
 
 
-def table(rows: Sequence[Contribution]) -> str:
-    """The rows as text, figures aligned at their decimal points."""
-    locals_ = aligned([figure(row.local_derivative) for row in rows])
-    formulas = [f"{formula} = " if formula else "" for formula in [formula_text(row.formula) for row in rows]]
-    width = max([columns(formula) for formula in formulas], default=0)
-    befores, afters = (
-        aligned([figure(row.grad_before) for row in rows]),
-        aligned([figure(row.grad_after) for row in rows]),
-    )
-    cells = [
-        ["node", *[short_name(row.node) for row in rows]],
-        ["parent", *[short_name(row.parent) for row in rows]],
-        ["upstream", *aligned([figure(row.upstream) for row in rows])],
-        ["", *["×"] * len(rows)],
-        [
-            "local derivative",
-            *[" " * (width - columns(f)) + f + value for f, value in zip(formulas, locals_, strict=True)],
-        ],
-        ["", *["="] * len(rows)],
-        ["contribution", *aligned([figure(row.contribution) for row in rows])],
-        ["parent's grad", *[f"{before} → {after}" for before, after in zip(befores, afters, strict=True)]],
-    ]
-    lines = grid(cells)
-    if any("#" in f"{row.node} {row.parent} {row.formula}" for row in rows):
-        lines += ["", MARKS]
-    return "\n".join(lines)
+def equations(formulas: Sequence[str | None], numbers: Sequence[Any]) -> list[str]:
+    """ "1 − L**2 = 0.5591": a column of local derivatives; no formula that is only a number."""
+    return joined(list(map(formula_text, formulas)), [figure(x) for x in numbers])
+
+
+def joined(formulas: Sequence[str], figures: Sequence[str]) -> list[str]:
+    """A column of "formula = figure", or "figure" where the formula is "", with signs and figures aligned."""
+    left = [f"{formula} = " if formula else "" for formula in formulas]
+    width = max(map(columns, left), default=0)
+    return [" " * (width - columns(formula)) + formula + x for formula, x in zip(left, aligned(figures), strict=True)]
 
 
 def short_name(name: str) -> str:

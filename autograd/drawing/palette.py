@@ -10,4 +10,6 @@ PALETTE = {  # what is drawn: (in light, in dark)
     "data": ("#2563eb", "#60a5fa"),  # numbers, going forward
     "grad": ("#c2410c", "#fb923c"),  # gradients, coming back
     "wrong": ("#dc2626", "#f87171"),  # infinities and NaN
+    "scope": ("#f1f5f9", "#131c31"),  # the ground and the frame of a part of a model
+    "scope-line": ("#cbd5e1", "#334155"),
 }

@@ -9,9 +9,11 @@ from ..engine import NOT_COMPUTED, Constant, Value, contributions, seed, topolog
 from ..rules import Rule
 from ..symbols import Symbol, expression, operand_names, read, simplify, substitute, text
 from .figures import shown
+from .scopes import Place, Scope, scopes_of
 
 LONGEST_LABEL, LONGEST_NUMBER, LONGEST_EXPRESSION = 24, 8, 16  # characters of what stands for a node in a formula
 LONG, LONGEST = 32, 60  # characters of a formula: with expressions in it, and of any
+UNNAMED = "#?"  # stands for a group with several outputs, of which a formula cannot tell one
 NUMBER = re.compile(r"pi|-?\d+(\.\d+)?(e[+-]\d+)?(/\d+)?")
 
 
@@ -28,14 +30,17 @@ class Node(NamedTuple):
     """One number of the graph."""
 
     id: int  # its place in `Snapshot.nodes`
-    kind: str  # "leaf", "constant", "operation", or "root": an operation that is the result
+    kind: str  # "leaf", "constant", "operation", "root": an operation that is the result, or "group": a folded scope
     operation: str  # "*", "tanh", ...; "" for a leaf
     label: str  # the user's, as it was given; "" if there is none
     data: Any
     grad: Any  # None if it was not computed yet
     edges: tuple[Edge, ...]  # one per parent, in the operands' order
-    scope: None = None  # the part of a model that it belongs to: no scopes yet
+    scope: int | None = None  # the innermost part of a model that it belongs to, as its place in `Snapshot.scopes`
     mark: str = ""  # "#4" (its id), where it takes that to tell which node is meant; "" elsewhere
+    rule: Rule | None = None  # None for a leaf, a constant, a group, and a node made by hand
+    outputs: tuple[tuple[str, Any, Any], ...] = ()  # of a group with several: (name, data, grad) of each
+    part: str = ""  # of a parameter: the part of a model that has it, as `Scope.part`
 
     @property
     def name(self) -> str:
@@ -52,6 +57,7 @@ class Snapshot(NamedTuple):
     """A graph at one moment: its nodes, parents before their node, the root last."""
 
     nodes: tuple[Node, ...]
+    scopes: tuple[Scope, ...] = ()
 
     @property
     def root(self) -> Node:
@@ -62,8 +68,19 @@ class Snapshot(NamedTuple):
         """The same as dicts and lists, ready for JSON where the numbers are floats."""
         return {
             "root": self.root.id,
-            "nodes": [node._asdict() | {"edges": [edge._asdict() for edge in node.edges]} for node in self.nodes],
+            "nodes": [as_dict(node) for node in self.nodes],
+            "scopes": [scope._asdict() for scope in self.scopes],
         }
+
+
+def as_dict(node: Node) -> dict[str, Any]:
+    """A node for JSON: all but its rule, which is functions."""
+    found = node._asdict() | {
+        "edges": [edge._asdict() for edge in node.edges],
+        "outputs": [list(output) for output in node.outputs],
+    }
+    del found["rule"]
+    return found
 
 
 def snapshot(root: Value) -> Snapshot:
@@ -80,19 +97,55 @@ def snapshot(root: Value) -> Snapshot:
         raise TypeError(f"expected the Value to draw, got {root!r:.80} of type {type(root).__name__}")
     order = topological_sort(root)
     ids = {node: i for i, node in enumerate(order)}
-    writer = Writer(order, ids)
-    nodes = [describe(node, node is root, ids, writer) for node in order]
-    formulas = [edge.formula or "" for node in nodes for edge in node.edges if edge.local is not None]
-    meant = {int(mark) for formula in formulas for mark in re.findall(r"#(\d+)", formula)}
-    count = Counter([shown(node.name, LONGEST_LABEL) for node in nodes if node.kind != "constant"])
-    for i, node in enumerate(nodes):
-        if i in meant or count[shown(node.name, LONGEST_LABEL)] > 1:
-            nodes[i] = node._replace(mark=f"#{i}")
-    return Snapshot(tuple(nodes))
+    scopes, places = scopes_of(order)
+    nodes = [describe(node, node is root, ids, place) for node, place in zip(order, places, strict=True)]
+    return Snapshot(with_formulas(nodes), scopes)
 
 
-def describe(value: Value, is_root: bool, ids: dict[Value, int], writer: "Writer") -> Node:
-    """One Value as a Node, without its mark."""
+def with_formulas(nodes: Sequence[Node]) -> tuple[Node, ...]:
+    """The nodes of a graph with the formulas of their edges, and with the marks that these need."""
+    writer = Writer(nodes)
+    formulas = [writer.formulas(node) for node in nodes]
+    meant = {
+        int(mark)
+        for node, found in zip(nodes, formulas, strict=True)
+        for edge, formula in zip(node.edges, found, strict=True)
+        if edge.local is not None
+        for mark in re.findall(r"#(\d+)", formula or "")
+    }
+    names = [shown(node.label or node.operation or node.kind, LONGEST_LABEL) for node in nodes]
+    count = Counter([name for name, node in zip(names, nodes, strict=True) if node.kind != "constant"])
+    return tuple(
+        [
+            node._replace(
+                edges=tuple(
+                    [Edge(e.parent, e.local, f, e.carries) for e, f in zip(node.edges, formulas[i], strict=True)]
+                ),
+                mark=f"#{i}" if i in meant or count[names[i]] > 1 else "",
+            )
+            for i, node in enumerate(nodes)
+        ]
+    )
+
+
+def counted(root: Value, most: int) -> int:
+    """How many nodes there are from `root` down, or `most + 1` as soon as there are more than `most`.
+
+    So whether a graph can be shown is known at once, however large it is.
+    """
+    seen, stack = {root}, [root]
+    while stack:
+        for parent in stack.pop().parents:
+            if parent not in seen:
+                seen.add(parent)
+                stack.append(parent)
+                if len(seen) > most:
+                    return most + 1
+    return len(seen)
+
+
+def describe(value: Value, is_root: bool, ids: dict[Value, int], place: Place) -> Node:
+    """One Value as a Node, without formulas and mark."""
     parents = value.parents
     kind = "constant" if isinstance(value, Constant) else "leaf" if not parents else "root" if is_root else "operation"
     slopes = value.slopes if isinstance(value.rule, Rule) else slopes_by_hand(value)
@@ -100,13 +153,21 @@ def describe(value: Value, is_root: bool, ids: dict[Value, int], writer: "Writer
         slopes = [float(slope) if type(slope) is int else slope for slope in slopes]
     choice = getattr(value.rule, "choice", False)
     edges = [
-        Edge(ids[parent], slope, formula, slope is not None and not (choice and bool(slope == 0)))
-        for parent, slope, formula in zip(parents, slopes, writer.formulas(value), strict=True)
+        Edge(ids[parent], slope, None, slope is not None and not (choice and bool(slope == 0)))
+        for parent, slope in zip(parents, slopes, strict=True)
     ]
     grad = value.grad.data if isinstance(value.grad, Value) else value.grad
-    label = str(value.label) if value.label else ""
     return Node(
-        ids[value], kind, value._op, label, value.data, None if value.grad is NOT_COMPUTED else grad, tuple(edges)
+        ids[value],
+        kind,
+        value._op,
+        place.label,
+        value.data,
+        None if value.grad is NOT_COMPUTED else grad,
+        tuple(edges),
+        place.scope,
+        rule=value.rule if isinstance(value.rule, Rule) else None,
+        part=place.part,
     )
 
 
@@ -124,38 +185,38 @@ def slopes_by_hand(value: Value) -> list[Any]:
 class Writer:
     """Writes the formulas of one graph: each rule is read once, and stands there with the names of one node after another."""
 
-    def __init__(self, order: Sequence[Value], ids: dict[Value, int]) -> None:
-        self.ids = ids
+    def __init__(self, nodes: Sequence[Node]) -> None:
         self.rules: dict[tuple[int, int], tuple[tuple[str, ...], tuple[Symbol, ...]]] = {}
-        self.marks = [Symbol(f"#{i}") for i in range(len(order))]
+        self.marks = [Symbol(UNNAMED if node.outputs else f"#{node.id}") for node in nodes]
         self.plain = list(self.marks)  # a label or a number, or else the mark
         self.expressions = list(self.marks)  # an expression too
-        labels = Counter([str(node.label) for node in order if node.label])
-        for i, node in enumerate(order):
-            if labels[str(node.label)] == 1:
-                self.plain[i] = label_symbol(str(node.label), self.marks[i])
-            elif not node.label and not node.parents:
+        count = Counter([node.label for node in nodes])
+        for i, node in enumerate(nodes):
+            if node.outputs:
+                continue
+            if node.label and count[node.label] == 1:
+                self.plain[i] = label_symbol(node.label, self.marks[i])
+            elif not node.label and not node.edges:
                 self.plain[i] = number_symbol(node.data, self.marks[i])
-            unnamed = node.parents and not node.label
+            unnamed = node.edges and not node.label
             self.expressions[i] = self.expression(node, self.marks[i]) if unnamed else self.plain[i]
 
-    def expression(self, node: Value, mark: Symbol) -> Symbol:
+    def expression(self, node: Node, mark: Symbol) -> Symbol:
         """What a node computes, in labels and numbers alone; its mark where that is long."""
-        operands = [self.ids[parent] for parent in node.parents]
-        if not isinstance(node.rule, Rule) or any(self.expressions[i] is self.marks[i] for i in operands):
+        if node.rule is None or any(self.expressions[i] is self.marks[i] for i in node.parents):
             return mark
-        found = expression(node.rule, [self.expressions[i] for i in operands])
+        found = expression(node.rule, [self.expressions[i] for i in node.parents])
         return mark if found is None or len(text(found)) > LONGEST_EXPRESSION else found
 
-    def formulas(self, node: Value) -> list[str | None]:
+    def formulas(self, node: Node) -> list[str | None]:
         """The formula of every local derivative of a node; None where a rule cannot be read, or its formula is too long."""
-        key = id(node.rule), len(node.parents)
+        key = id(node.rule), len(node.edges)
         if key not in self.rules:
-            self.rules[key] = read_rule(node.rule, len(node.parents))
+            self.rules[key] = read_rule(node.rule, len(node.edges))
         own, symbols = self.rules[key]
         if not symbols:
-            return [None] * len(node.parents)
-        positions, ids = (*own, "out"), [self.ids[x] for x in (*node.parents, node)]
+            return [None] * len(node.edges)
+        positions, ids = (*own, "out"), (*node.parents, node.id)
         named = [
             (dict(zip(positions, [names[i] for i in ids], strict=True)), limit)
             for names, limit in ((self.expressions, LONG), (self.plain, LONGEST))
@@ -168,13 +229,13 @@ def written(symbol: Symbol, named: Sequence[tuple[dict[str, Symbol], int]]) -> s
     for names, limit in named:
         found = text(substitute(symbol, names))
         if len(found) <= limit:
-            return found
+            return None if UNNAMED in found else found
     return None
 
 
-def read_rule(rule: Any, count: int) -> tuple[tuple[str, ...], tuple[Symbol, ...]]:
+def read_rule(rule: Rule | None, count: int) -> tuple[tuple[str, ...], tuple[Symbol, ...]]:
     """A rule's own names for its operands, and its formulas: nothing where it cannot be read with Symbols."""
-    if not isinstance(rule, Rule):
+    if rule is None:
         return (), ()
     try:
         return operand_names(rule, count), tuple([simplify(symbol) for symbol in read(rule, count)])
