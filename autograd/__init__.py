@@ -55,19 +55,24 @@ def __getattr__(name: str) -> Any:
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
-MOST_SHOWN = 40  # nodes of a graph that a notebook draws unasked
+MOST_SHOWN, MOST_FOLDED = 40, 2_000  # nodes that a notebook draws unasked, and of a model that it folds to so many
 
 
 def _repr_mimebundle_(value: Value, **chosen: Any) -> Any:
-    """What a notebook shows of a Value that ends a cell: the drawing of a small graph; of any other None, so its text."""
+    """What a notebook shows of a Value that ends a cell: the drawing of a graph that is small, or small when the parts of a
+    model are folded; of any other None, so its text."""
     try:
         from .drawing.snapshot import counted
+        from .naming import call_of
 
-        if not 1 < counted(value, MOST_SHOWN) <= MOST_SHOWN:
+        count = counted(value, MOST_FOLDED)
+        if not 1 < count <= MOST_FOLDED or (count > MOST_SHOWN and not any(map(call_of, topological_sort(value)))):
             return None
-        from .drawing import draw
+        from .drawing import draw, snapshot
+        from .drawing.folding import auto
 
-        return draw(value)._repr_mimebundle_(**chosen)
+        graph = auto(snapshot(value), MOST_SHOWN)
+        return draw(graph)._repr_mimebundle_(**chosen) if len(graph.nodes) <= MOST_SHOWN else None
     except Exception:  # what is shown must never be in the way of what was computed
         return None
 

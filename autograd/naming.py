@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from contextvars import ContextVar
 from functools import wraps
+from types import FrameType
 from typing import Any, TypeVar, overload
 
 from . import modes
@@ -39,13 +40,17 @@ class Given(str):
 
 
 class Label:
-    """`with autograd.label():`: what the block binds is labelled at its end."""
+    """`with autograd.label():`: what the block binds, where `label()` stands, is labelled at its end."""
+
+    def __init__(self, frame: FrameType) -> None:
+        self.frame = frame
+        self.before: list[dict[str, Any]] = []  # the variables at the beginning of each block under way
 
     def __enter__(self) -> None:
-        self.before = dict(sys._getframe(1).f_locals)
+        self.before.append(dict(self.frame.f_locals))
 
     def __exit__(self, *exception: object) -> None:
-        before, now = self.__dict__.pop("before"), sys._getframe(1).f_locals
+        before, now = self.before.pop(), self.frame.f_locals
         label({name: x for name, x in now.items() if name not in before or before[name] is not x})
 
 
@@ -63,12 +68,13 @@ def label(variables: Any = None) -> Any:
     A Value in a list, tuple, dict or NumPy array is called `xs[0]`, `w["a"]`, `W[0, 1]`; a parameter of a model
     `model.layers.0.neurons.3.w[1]`. A variable comes before a place in a container, and of several variables the first.
     Labels given by hand are kept; those that `label` gave are replaced, so it may be called as often as cells are run.
-    Names that begin with `_`, and IPython's `In` and `Out`, are passed over.
+    A Value whose variable now holds another, as after `h = h + 1`, loses that name, if it is among the 10,000 nodes nearest
+    to what is labelled. Names that begin with `_`, and IPython's `In` and `Out`, are passed over.
 
     Raises TypeError for anything but a mapping from names.
     """
     if variables is None:
-        return Label()
+        return Label(sys._getframe(1))
     if not isinstance(variables, Mapping):
         raise TypeError(
             f"label takes the variables as a mapping, got {variables!r:.80} of type {type(variables).__name__}: "
@@ -82,18 +88,22 @@ def label(variables: Any = None) -> Any:
     ]
     taken: set[int] = set()
     seen: dict[int, Any] = {}
+    holders: dict[str, Value] = {}
     containers = sorted(
         [(name, x) for name, x in named if not isinstance(x, Value)], key=lambda item: not is_part(item[1])
     )
     for name, x in [(name, x) for name, x in named if isinstance(x, Value)]:
         give(x, name, taken)
+        holders[name] = x
     for name, container in containers:
         for path, x in walk(container, name, seen):
             if isinstance(x, Value):
                 give(x, path, taken)
+                holders[path] = x
             else:
                 with suppress(AttributeError, TypeError):  # a part without a place for it goes by its class
                     x._label = path
+    forget(holders)
     return None
 
 
@@ -102,6 +112,23 @@ def give(value: Value, name: str, taken: set[int]) -> None:
     if id(value) not in taken and type(value) is not Constant and (not value.label or type(value.label) is Given):
         value.label = Given(name)
         taken.add(id(value))
+
+
+MOST_VISITED = 10_000  # nodes that are looked at for labels that are no longer true
+
+
+def forget(holders: Mapping[str, Value]) -> None:
+    """Take a label that `label` gave from each node below these Values whose variable now holds another."""
+    near = list(holders.values())
+    seen = set(near)
+    for node in near:  # which grows: the nearest come first
+        given = node.label
+        if type(given) is Given and holders.get(given, node) is not node:
+            node.label = ""
+        if len(near) < MOST_VISITED:
+            further = [parent for parent in dict.fromkeys(node.parents) if parent not in seen]
+            seen.update(further)
+            near += further
 
 
 def walk(thing: Any, name: str, seen: dict[int, Any]) -> Iterator[tuple[str, Any]]:
@@ -184,14 +211,15 @@ class Inputs(tuple[Value, ...]):
 class Call:
     """One call of a part of a model. What it gave refers to it: it stands in the slot of a label, or beside the label.
 
-    It refers to nothing but the part, the inputs and the call in which it was made, so that a graph is still freed as soon
-    as nothing refers to it. (A part that keeps Values of the graph in its attributes makes a cycle with them, which the
-    garbage collector frees when the part itself was dropped.)
+    It refers to nothing but the part, its method, the inputs and the call in which it was made, so that a graph is still
+    freed as soon as nothing refers to it. (A part that keeps Values of the graph in its attributes makes a cycle with
+    them, which the garbage collector frees when the part itself was dropped.)
     """
 
-    __slots__ = ("inputs", "outer", "part")
+    __slots__ = ("inputs", "method", "outer", "part")
 
     part: Any
+    method: Callable[..., Any]
     inputs: Inputs
     outer: Call | None
     label = ""
@@ -260,17 +288,15 @@ def scoped(function: Function) -> Function:
     def decorated(*inputs: Any, **named: Any) -> Any:
         return within_call(function, inputs, named)
 
-    within_call = scoped_method(lambda part, inputs, named: part(*inputs, **named), of_class=False)
+    within_call = scoped_method(lambda part, inputs, named: part(*inputs, **named))
     return decorated  # type: ignore[return-value]
 
 
-def scoped_method(
-    method: Callable[..., Any], read: Callable[[Any, Any], Any] | None = None, of_class: bool = True
-) -> Callable[..., Any]:
+def scoped_method(method: Callable[..., Any], read: Callable[[Any, Any], Any] | None = None) -> Callable[..., Any]:
     """The `__call__` of a class whose objects are parts of a model: it runs as a call of the part.
 
-    A class that calls its base class's `__call__` is one part, and so one call. `read(part, x)` may turn the first argument
-    into Values before the call begins, so that they are inputs.
+    A class that calls its base class's `__call__` is one part, and so one call; a part that calls itself is called twice.
+    `read(part, x)` may turn the first argument into Values before the call begins, so that they are inputs.
     """
 
     @wraps(method)
@@ -279,12 +305,13 @@ def scoped_method(
         if read is not None and inputs and not shared:
             inputs = (read(part, inputs[0]), *inputs[1:])
             shared = len(inputs) == 1 and type(inputs[0]) is Inputs
-        if (of_class and type(part).__call__ is not call) or (active and modes.no_grad.on.get()):
+        outer = current.get()
+        of_base_class = outer is not None and outer.part is part and outer.method is not method
+        if of_base_class or (active and modes.no_grad.on.get()):
             return method(part, *inputs, **named)
         here = new(Call)
-        here.part = part
+        here.part, here.method, here.outer = part, method, outer
         here.inputs = inputs[0] if shared and not named else Inputs.of(values_in((inputs, named)))
-        here.outer = outer = current.get()
         current.set(here)
         try:
             outputs = method(part, *inputs, **named)

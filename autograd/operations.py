@@ -59,8 +59,8 @@ def operation(rule: Rule) -> Callable[..., Any]:
     8.0
 
     It is checked by reading it with Symbols. Raises TypeError if the number of partials is not the number of operands, if
-    a partial does not take `(*operands, out)`, if forward or a partial branches in Python on an operand (use
-    `autograd.where`), or if it calls the math module on one (use autograd's own functions).
+    a partial does not take `(*operands, out)`, if forward or a partial branches in Python on an operand or looks it up in a
+    dict (use `autograd.where`), or if it calls the math module on one (use autograd's own functions).
     """
     check(rule)
     made = function(rule)

@@ -21,6 +21,7 @@ from .numeric import home
 from .rules import RULES, Rule, power_of
 
 Result = TypeVar("Result")
+PLAIN: tuple[type[Any], ...] = (int, float, complex)
 
 # ---- the expression ------------------------------------------------------------------------------------------------
 
@@ -59,7 +60,8 @@ class Symbol(metaclass=Helpers):
     """A part of a formula: a name, a number, or an operation on other Symbols.
 
     `Symbol("x")` is a name and `Symbol(2)` a number; operators and helpers make the rest. The same expression made twice
-    is the same object, so `==` and `hash` are identity. Raises TypeError for what is neither a name nor a number.
+    is the same object, so `==` is identity. There is no hash: a rule that looks an operand up in a dict would find a number,
+    but never a Symbol. Raises TypeError for what is neither a name nor a number.
     """
 
     __slots__ = ("__weakref__", "content", "operands", "operation")
@@ -77,7 +79,10 @@ class Symbol(metaclass=Helpers):
             )
         if isinstance(content, Symbol):
             return content
-        return intern("", (), int(content) if isinstance(content, bool) else content)
+        for kind in PLAIN:  # a bool, an IntEnum or NumPy's float64 is what it counts for: its own repr may be anything
+            if isinstance(content, kind) and type(content) is not kind:
+                content = kind.__pos__(content)
+        return intern("", (), content)
 
     @staticmethod
     def ln(n: int) -> "Symbol":
@@ -110,7 +115,11 @@ class Symbol(metaclass=Helpers):
             bool(self)  # raises: whoever asks this of a number branches
         return self is other
 
-    __hash__ = object.__hash__
+    def __hash__(self) -> NoReturn:
+        raise TypeError(
+            f"a rule may not look an operand up in a dict or a set, nor cache what it gives, here {self!s:.80}: "
+            "use autograd.where(condition, x, y)"
+        )
 
     def __float__(self) -> NoReturn:
         raise TypeError(
@@ -134,7 +143,7 @@ EVERY: WeakValueDictionary[Any, Symbol] = WeakValueDictionary()  # each expressi
 
 def intern(operation: str, operands: tuple[Symbol, ...], content: Any) -> Symbol:
     """The one Symbol of this structure. Numbers are told apart to the bit: 2 is not 2.0, nor 0.0 the same as -0.0."""
-    key = operation, operands, type(content), repr(content)
+    key = operation, tuple(map(id, operands)), type(content), repr(content)  # the Symbol keeps its operands' ids in use
     symbol = EVERY.get(key)
     if symbol is None:
         symbol = object.__new__(Symbol)
@@ -164,17 +173,17 @@ def fold(symbol: Symbol, visit: Callable[[Symbol, list[Result]], Result]) -> Res
 
     A shared part is visited once, and there is no recursion, so size and depth do not matter.
     """
-    results: dict[Symbol, Result] = {}
+    results: dict[int, Result] = {}  # by id, as Symbols have no hash
     stack = [symbol]
     while stack:
         part = stack[-1]
-        waiting = [x for x in part.operands if x not in results]
+        waiting = [x for x in part.operands if id(x) not in results]
         stack += waiting
         if not waiting:
             stack.pop()
-            if part not in results:
-                results[part] = visit(part, [results[x] for x in part.operands])
-    return results[symbol]
+            if id(part) not in results:
+                results[id(part)] = visit(part, [results[id(x)] for x in part.operands])
+    return results[id(symbol)]
 
 
 def substitute(symbol: Symbol, given: Mapping[str, Symbol]) -> Symbol:
@@ -277,12 +286,13 @@ LONGEST = 2_000  # characters of a printed part; a longer one is printed as an e
 Printed = tuple[str, int]  # a part's text and its tightness
 
 
-def text(symbol: Symbol) -> str:
+def text(symbol: Symbol, spelled: Mapping[str, str] | None = None) -> str:
     """The formula as plain text, with as few parentheses as Python would need.
 
     A name that is not one word, as a user's label may be, is put in parentheses. Parts longer than 2,000 characters are
-    left out, as "…".
+    left out, as "…". Names in `spelled` are written as it says, and still told apart by what they are.
     """
+    instead = spelled or {}
 
     def wrap(part: Printed, needed: int) -> str:
         return part[0] if part[1] >= needed else f"({part[0]})"
@@ -294,6 +304,8 @@ def text(symbol: Symbol) -> str:
     def spell(part: Symbol, printed: list[Printed]) -> Printed:
         operation = part.operation
         if not printed:
+            if part.content in instead:
+                return instead[part.content], ATOM
             return name_text(part.content) if isinstance(part.content, str) else number_text(part.content)
         if operation in OPERATORS:
             own, left, right = OPERATORS[operation]
@@ -447,19 +459,19 @@ def javascript(symbols: Sequence[Symbol], names: Mapping[str, str]) -> Script:
     statements: list[str] = []
     helpers: set[str] = set()
     uses = uses_of(symbols)
-    done: dict[Symbol, Printed] = {}
+    done: dict[int, Printed] = {}
 
     def wrap(part: Printed, needed: int) -> str:
         return part[0] if part[1] >= needed else f"({part[0]})"
 
     def visit(part: Symbol, printed: list[Printed]) -> Printed:
-        if part not in done:
+        if id(part) not in done:
             written, own = spell(part, printed)
-            if part.operands and (uses[part] > 1 or len(written) > WIDEST):
+            if part.operands and (uses[id(part)] > 1 or len(written) > WIDEST):
                 statements.append(f"const t{len(statements) + 1} = {written}")
                 written, own = f"t{len(statements)}", ATOM
-            done[part] = written, own
-        return done[part]
+            done[id(part)] = written, own
+        return done[id(part)]
 
     def spell(part: Symbol, printed: list[Printed]) -> Printed:
         operation = part.operation
@@ -483,15 +495,15 @@ def javascript(symbols: Sequence[Symbol], names: Mapping[str, str]) -> Script:
     return Script(tuple(statements), results, frozenset(helpers))
 
 
-def uses_of(symbols: Sequence[Symbol]) -> Counter[Symbol]:
-    """How often each part stands in other parts, or in `symbols` itself."""
-    uses = Counter(symbols)
-    seen: set[Symbol] = set()
+def uses_of(symbols: Sequence[Symbol]) -> Counter[int]:
+    """How often each part stands in other parts, or in `symbols` itself, by its id."""
+    uses = Counter(map(id, symbols))
+    seen: set[int] = set()
 
     def visit(part: Symbol, _: list[None]) -> None:
-        if part not in seen:
-            seen.add(part)
-            uses.update(part.operands)
+        if id(part) not in seen:
+            seen.add(id(part))
+            uses.update(map(id, part.operands))
 
     for symbol in symbols:
         fold(symbol, visit)

@@ -28,6 +28,39 @@ ACTIVATIONS = ("linear", *sorted(name for name in _UNARY if hasattr(Value, name)
 """The names of activations: every unary operation that a Value has as a method. A parameter takes its usual value."""
 
 
+def _inputs(x: Any) -> Collection[Scalar]:
+    """`x` as something that has a length: a bare number or Value becomes one input, an iterator becomes a list."""
+    if type(x) is Inputs:
+        return x
+    if hasattr(x, "__len__"):
+        return x  # type: ignore[no-any-return]
+    return list(x) if hasattr(x, "__iter__") else [x]
+
+
+def _read(part: Any, x: Any) -> Any:
+    """`__inputs__` of a part: its inputs as Values, each number as one constant, which all of its neurons share.
+
+    Inputs that are not all numbers and Values are left as they are: the neuron that meets them says so. So are those that
+    reach a part with a `__call__` of somebody else's, which may do with them what it likes.
+    """
+    if type(x) is Inputs:
+        return x
+    weight = part._first_weight()
+    if weight is None:
+        return x
+    inputs = _inputs(x)
+    if NODES.issuperset(map(type, inputs)):
+        return Inputs.of(inputs)  # type: ignore[arg-type]
+    if all(isinstance(x, Value) or is_number(x) for x in inputs):
+        return Inputs.of([x if isinstance(x, Value) else constant(x, weight) for x in inputs])
+    return inputs
+
+
+def _are_called_as(own: type[Module], parts: Sequence[Module]) -> bool:
+    """Whether there are parts, and all are called by the `__call__` of `own`: none has another, as a subclass may."""
+    return bool(parts) and all(kind.__call__ is own.__call__ for kind in set(map(type, parts)))
+
+
 class Neuron(Module):
     """One weighted sum with a bias, then an activation: act(b + w1*x1 + w2*x2 + ...), added up in this order.
 
@@ -85,8 +118,7 @@ class Neuron(Module):
                 raise TypeError(f"{self!r} takes numbers and Values; {mistake}") from None
             raise
 
-    def __inputs__(self, x: Any) -> Any:
-        return _read_by(self, x)
+    __inputs__ = _read
 
     def _first_weight(self) -> Value | None:
         return self.w[0] if self.w else self.b
@@ -111,11 +143,10 @@ class Layer(Module):
         out = [neuron(inputs) for neuron in self.neurons]
         return out[0] if len(out) == 1 else out
 
-    def __inputs__(self, x: Any) -> Any:
-        return _read_by(self, x)
+    __inputs__ = _read
 
     def _first_weight(self) -> Value | None:
-        return self.neurons[0]._first_weight() if self.neurons else None
+        return self.neurons[0]._first_weight() if _are_called_as(Neuron, self.neurons) else None
 
     def __repr__(self) -> str:
         return f"Layer of [{', '.join(map(str, self.neurons))}]"
@@ -159,41 +190,13 @@ class MLP(Module):
             x = layer(x)
         return x
 
-    def __inputs__(self, x: Any) -> Any:
-        return _read_by(self, x)
+    __inputs__ = _read
 
     def _first_weight(self) -> Value | None:
-        return self.layers[0]._first_weight() if self.layers else None
+        return self.layers[0]._first_weight() if _are_called_as(Layer, self.layers[:1]) else None
 
     def __repr__(self) -> str:
         return f"MLP of [{', '.join(map(str, self.layers))}]"
-
-
-def _inputs(x: Any) -> Collection[Scalar]:
-    """`x` as something that has a length: a bare number or Value becomes one input, an iterator becomes a list."""
-    if type(x) is Inputs:
-        return x
-    if hasattr(x, "__len__"):
-        return x  # type: ignore[no-any-return]
-    return list(x) if hasattr(x, "__iter__") else [x]
-
-
-def _read_by(part: Neuron | Layer | MLP, x: Any) -> Any:
-    """The inputs of a part as Values: each number as one constant, which all of its neurons share.
-
-    Inputs that are not all numbers and Values are left as they are: the neuron that meets them says so.
-    """
-    if type(x) is Inputs:
-        return x
-    weight = part._first_weight()
-    if weight is None:
-        return x
-    inputs = _inputs(x)
-    if NODES.issuperset(map(type, inputs)):
-        return Inputs.of(inputs)  # type: ignore[arg-type]
-    if all(isinstance(x, Value) or is_number(x) for x in inputs):
-        return Inputs.of([x if isinstance(x, Value) else constant(x, weight) for x in inputs])
-    return inputs
 
 
 def _mistake_in(inputs: Iterable[Any]) -> str:

@@ -29,7 +29,7 @@ class Module:
 
     In drawings, what `__call__` computes stands in a frame of its own, named after the attributes: "layers.0.neurons.3". A
     class that defines `__call__` may also define `__inputs__(self, x)`, which turns its first argument into Values before
-    the call begins, so that they stand outside that frame.
+    the call begins, so that they stand outside that frame. Without it `__call__` gets what the caller gave.
     """
 
     def __init_subclass__(cls, **keywords: Any) -> None:

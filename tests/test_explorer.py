@@ -1,13 +1,16 @@
 """The explorer: its Python side without a browser, and its page in Chromium with a stand-in for the notebook's model."""
 
+import ast
 import builtins
 import contextlib
 import gc
+import inspect
 import json
 import math
 import subprocess
 import sys
 import time
+import xml.etree.ElementTree as ET
 from collections.abc import Iterator
 from itertools import pairwise
 from typing import Any
@@ -16,13 +19,13 @@ import pytest
 from browser import opened
 
 from autograd import Value, gradients
-from autograd.drawing import explore
-from autograd.drawing.curves import Point, curves_svg, is_jump, limits, ticks
-from autograd.drawing.explorer import slider
+from autograd.drawing import explore, sliders
+from autograd.drawing.curves import Point, curves_svg, is_jump, limits, steps, ticks
+from autograd.drawing.sliders import slider
 
 anywidget = pytest.importorskip("anywidget")
 traitlets = pytest.importorskip("traitlets")
-ET = pytest.importorskip("xml.etree.ElementTree")
+widget = pytest.importorskip("autograd.drawing.widget")
 
 
 def f(a: Value, b: Value) -> Value:
@@ -87,9 +90,40 @@ def test_calls_that_cannot_work_are_refused_at_once() -> None:
         explore(f)
     with pytest.raises(TypeError, match=r"f cannot be called with a: missing .*'b'"):
         explore(f, a=(0, 1))
-    with pytest.raises(ValueError, match="has a 'value' of its own"):
+    with pytest.raises(ValueError, match="has 'value' of its own"):
         explore(lambda value: value, value=(0, 1))
     assert explore(lambda **given: given["x"] * 2, x=1.0).value == 2.0
+
+
+@pytest.mark.parametrize("name", ["_f", "_sliders", "_silent", "_answered", "_a"])
+def test_names_that_the_widget_keeps_to_itself_are_refused(name: str) -> None:
+    with pytest.raises(
+        ValueError, match=rf"'{name}' begins with '_', .*: give the argument another name, as in explore"
+    ):
+        explore(lambda **given: given[name] * 2, **{name: (0, 1)})
+
+
+@pytest.mark.parametrize("name", ["self", "value", "layout", "comm", "keys", "numbers", "log", "observe", "close"])
+def test_names_of_the_widgets_own_attributes_are_refused(name: str) -> None:
+    with pytest.raises(ValueError, match=rf"the widget has '{name}' of its own: give the argument another name, as in"):
+        explore(lambda **given: given[name] * 2, **{name: (0, 1)})
+
+
+@pytest.mark.parametrize("name", ["f", "sliders", "arguments", "name", "key", "low", "x_"])
+def test_any_other_name_will_do(name: str) -> None:
+    found = explore(lambda **given: given[name] * 2, **{name: (0, 1)})
+    setattr(found, name, 0.25)
+    assert (getattr(found, name), found.value, found.error) == (0.25, 0.5, "")
+
+
+def test_the_explorer_and_its_widget_are_no_circle() -> None:
+    assert "explorer" not in {module.split(".")[-1] for module in imports(widget)}
+    assert "widget" not in {module.split(".")[-1] for module in imports(sliders)}
+
+
+def imports(module: Any) -> set[str]:
+    tree = ast.parse(inspect.getsource(module))
+    return {node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
 
 
 def test_setting_what_does_not_fit_says_so_and_changes_nothing() -> None:
@@ -163,27 +197,41 @@ def test_a_graph_too_large_to_draw_keeps_its_curves() -> None:
     assert len(found.state["curves"]) == 1
 
 
-def test_a_slow_function_gets_fewer_points_or_no_curve() -> None:
-    calls = []
+def test_a_slow_function_gets_fewer_points_or_no_curve(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock, calls = 0.0, 0
+    monkeypatch.setattr(sliders, "perf_counter", lambda: clock)
+
+    def lasting(seconds: float) -> Any:
+        def slow(a: Value) -> Value:
+            nonlocal clock, calls
+            clock += seconds
+            calls += 1
+            return a * 2
+
+        return explore(slow, a=(0, 1))
+
+    assert len(lasting(1 / 64).state["curves"]) == 1
+    assert calls == 1 + 16  # as many points as the time is enough for: a quarter of a second
+    calls = 0
+    found = lasting(1 / 8)
+    assert calls == 1
+    assert "slow takes too long for curves" in found.state["message"]
+    assert found.state["picture"] and not found.state["curves"]
+
+
+def test_a_function_that_becomes_slow_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock, calls = 0.0, 0
+    monkeypatch.setattr(sliders, "perf_counter", lambda: clock)
 
     def slow(a: Value) -> Value:
-        calls.append(a.data)
-        time.sleep(0.01)
+        nonlocal clock, calls
+        clock += 1 / 4 if calls else 1 / 64
+        calls += 1
         return a * 2
 
-    explore(slow, a=(0, 1))
-    assert 10 < len(calls) < 40
-    calls.clear()
-
-    def slower(a: Value) -> Value:
-        calls.append(a.data)
-        time.sleep(0.1)
-        return a * 2
-
-    found = explore(slower, a=(0, 1))
-    assert len(calls) == 1
-    assert "slower takes too long for curves" in found.state["message"]
-    assert found.state["picture"]
+    found = explore(slow, a=(0, 1))
+    assert calls == 1 + 3  # after half a second it gives up
+    assert "slow takes too long for curves" in found.state["message"]
 
 
 def test_nothing_grows() -> None:
@@ -426,6 +474,30 @@ def test_names_are_text_and_ids_are_its_own(browser: Any) -> None:
 
 
 @pytest.mark.browser
+@pytest.mark.parametrize(("width", "beside"), [(1000, True), (700, True), (390, False)])
+def test_the_graph_stands_on_top_and_the_curves_beside_the_sliders_or_below(
+    browser: Any, width: int, beside: bool
+) -> None:
+    found = explore(lambda a, b: (a * b).sin() + a, a=(-3, 3, 1.2), b=2.0)
+    with page_of(browser, found, width=width) as page:
+        boxes = {
+            name: page.locator(f".autograd-explorer .{name}").bounding_box() for name in ("graph", "side", "curves")
+        }
+        graph, side, curves = boxes["graph"], boxes["side"], boxes["curves"]
+        assert graph["width"] > 0.85 * width and graph["y"] + graph["height"] <= min(side["y"], curves["y"])
+        if beside:
+            assert side["y"] == curves["y"] and side["x"] + side["width"] <= curves["x"]
+            root = page.locator(".graph .node.root").bounding_box()
+            assert root["x"] + root["width"] <= width
+        else:
+            assert side["y"] + side["height"] <= curves["y"]
+            assert side["x"] == curves["x"]
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        assert page.get_by_text("f = 1.875").count() == 1
+        assert page.get_by_text("-0.4748".replace("-", "−")).count() == 2  # at the slider, and on the node
+
+
+@pytest.mark.browser
 def test_it_fits_a_phone_and_leaves_nothing_behind(browser: Any) -> None:
     found = explore(f, a=(-3, 3, 1), b=2.0)
     with page_of(browser, found, width=390, color_scheme="dark") as page:
@@ -435,3 +507,30 @@ def test_it_fits_a_phone_and_leaves_nothing_behind(browser: Any) -> None:
         )
         page.evaluate("window.end()")
         assert page.evaluate("window.model.listeners.size") == 0
+
+
+@pytest.mark.parametrize("trait", ["value", "gradients", "root", "error"])
+def test_what_follows_from_the_sliders_cannot_be_set(trait: str) -> None:
+    explorer = explore(lambda a: a * a, a=(0, 2))
+    with pytest.raises(traitlets.TraitError, match="read-only"):
+        setattr(explorer, trait, None)
+    explorer.a = 2.0
+    assert (explorer.value, explorer.gradients, explorer.error) == (4.0, {"a": 4.0}, "")
+
+
+def test_a_page_without_a_kernel_says_what_went_wrong() -> None:
+    def f(a: Value) -> Value:
+        raise ValueError("<no>")
+
+    data, _ = explore(f, a=(0, 2))._repr_mimebundle_()
+    assert "&lt;no&gt;" in data["text/html"]
+
+
+def test_a_derivative_that_jumps_is_not_joined() -> None:
+    xs = [i / 40 - 1 for i in range(81)]
+    kink = [Point(x, abs(x + 0.01), 1.0 if x > -0.01 else -1.0) for x in xs]
+    smooth = [Point(x, math.tanh(20 * x), 20 / math.cosh(20 * x) ** 2) for x in xs]
+    assert steps([p.slope for p in kink]).count(True) == 1 and not any(is_jump(a, b, kink) for a, b in pairwise(kink))
+    assert not any(steps([p.slope for p in smooth])) and not any(steps([3 * x * x for x in xs]))
+    assert not any(steps([1.0] * 9)) and not any(steps([math.nan, 1.0]))
+    assert curves_svg("f", "x", kink, kink[0]).count('stroke-width="2.2"') == 3

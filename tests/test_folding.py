@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import autograd
-from autograd import Value, label
+from autograd import Value, label, ledger, paths
 from autograd.drawing import Snapshot, snapshot
 from autograd.drawing.folding import LEVELS, auto, folded, names
 from autograd.drawing.snapshot import counted
@@ -31,8 +31,9 @@ def swept(graph: Snapshot) -> dict[int, Any]:
         for edge in node.edges:
             if edge.carries or node.outputs:
                 term = None if upstream is None or edge.local is None else upstream * edge.local
-                before = found.get(edge.parent, 0 * (term or 0))
-                found[edge.parent] = None if before is None or term is None else before + term
+                before = found.get(edge.parent, term)
+                added = None if before is None or term is None else before + term
+                found[edge.parent] = added if edge.parent in found else term
     return found
 
 
@@ -136,16 +137,45 @@ def test_a_part_by_its_name_is_every_call_of_it() -> None:
 @pytest.mark.parametrize(
     ("fold", "words"),
     [
-        ("neurons", "unknown fold 'neurons': it is one of atomic, neuron, layer, model, or a list of names"),
-        (["layers.9"], "no scope is called 'layers.9': there are .*layers.0"),
+        (
+            "neurons",
+            "unknown fold 'neurons'; expected one of 'auto', 'atomic', 'neuron', 'layer', 'model', or the name of",
+        ),
+        (
+            ["layers.9"],
+            r"no scope is called 'layers.9'. Perhaps layers.1 or .* was meant; there are MLP, layers.0, layers.0.",
+        ),
         ([3], "no scope is called 3"),
     ],
 )
 def test_what_cannot_be_folded_is_named(fold: Any, words: str) -> None:
     with pytest.raises(ValueError, match=words):
         folded(snapshot(MLP(1, [1, 1])(1.0)), fold)
-    with pytest.raises(ValueError, match=r"unknown fold|no scope is called .* none, since no module was called"):
+    with pytest.raises(ValueError, match=r"This graph has no parts, since no module was called"):
         folded(snapshot(Value(1.0)), fold)
+
+
+def test_an_error_tells_every_part_or_how_many_more() -> None:
+    small, large = snapshot(MLP(1, [1, 1])(1.0)), snapshot(MLP(2, [16, 1])([1.0, 2.0]))
+    with pytest.raises(ValueError, match="There are") as error:
+        folded(small, ["?"])
+    assert set(re.findall(r"MLP|layers[\w.]*\w", str(error.value))) == {s.part for s in small.scopes}
+    with pytest.raises(ValueError, match=r"layers\.0\.neurons\.\d+ and 8 more$"):
+        folded(large, ["?"])
+
+
+def test_one_name_and_the_names_that_label_gives() -> None:
+    m = MLP(2, [2, 1])
+    label({"m": m})
+    graph = snapshot(m([1.0, 2.0]))
+    for name in ("layers.0", "m.layers.0"):
+        for fold in (name, [name], {name}):
+            assert set(summary(folded(graph, fold))) == {"layers.0"}
+    assert set(summary(folded(graph, "m"))) == {"m"}
+    assert folded(graph, "auto") is graph
+    twice = snapshot(m([1.0, 2.0]) + m([3.0, 4.0]))
+    assert set(summary(folded(twice, "m.layers.1 (2)"))) == {"layers.1 (2)"}
+    assert {"layers.1 (1)", "layers.1 (2)"} <= set(summary(folded(twice, "m.layers.1")))
 
 
 def test_a_folded_graph_is_not_folded_again() -> None:
@@ -166,6 +196,23 @@ def test_auto_takes_the_finest_level_that_can_be_read() -> None:
     for _ in range(100):
         plain = plain.tanh()
     assert len(auto(snapshot(plain)).nodes) == 101
+
+
+def test_each_node_says_whose_number_it_shows() -> None:
+    root = MLP(2, [3, 1], rng=random.Random(0))([Value(0.3, label="x"), 0.5])
+    whole = snapshot(root)
+    graph = folded(whole, "neuron")
+    assert graph.whole is whole
+    for node in graph.nodes:
+        assert node.of is not None
+        assert whole.nodes[node.of].data == node.data
+        if node.kind != "group":
+            assert whole.nodes[node.of].label == node.label
+    assert graph.root.of == whole.root.id
+    assert whole.whole is None
+    assert {node.of for node in whole.nodes} == {None}
+    layers = folded(whole, "layer")
+    assert [node.of is None for node in layers.nodes] == [bool(node.outputs) for node in layers.nodes]
 
 
 # ---- what must not be lost -----------------------------------------------------------------------------------------
@@ -294,6 +341,51 @@ def test_what_is_not_chosen_carries_nothing() -> None:
     assert {graph.nodes[e.parent].label: (e.local, e.carries) for e in group.edges} == {
         "x": (0.0, False),
         "y": (1.0, True),
+    }
+
+
+def test_by_way_of_what_is_not_chosen_nothing_is_carried_either() -> None:
+    pick = scoped(lambda x, y: autograd.maximum(x * 3.0, y))
+    x, y = Value(1.0, label="x"), Value(4.0, label="y")
+    root = pick(x, y) * math.inf
+    root.backward()
+    graph = folded(snapshot(root), "model")
+    group = next(node for node in graph.nodes if node.kind == "group")
+    assert {graph.nodes[e.parent].label: (e.local, e.carries) for e in group.edges} == {
+        "x": (0.0, False),
+        "y": (1.0, True),
+    }
+    assert (x.grad, y.grad) == (0.0, math.inf)
+    assert swept(graph)[next(node.id for node in graph.nodes if node.label == "x")] == 0.0
+
+
+@pytest.mark.parametrize("after", [Value.sqrt, Value.log, lambda x: x**0.5, lambda x: x * math.inf])
+def test_a_dead_neuron_hands_on_zero_whatever_follows(after: Callable[[Value], Value]) -> None:
+    chance = random.Random(1)
+    dead = 0
+    for _ in range(40):
+        x = [Value(chance.gauss(0, 1), label=f"x{i}") for i in range(2)]
+        n = Neuron(2, rng=chance)
+        y = after(n(x)) + x[0]
+        y.backward()
+        dead += x[1].grad == 0
+        for level in LEVELS:
+            graph = folded(snapshot(y), level)
+            for leaf in x:
+                node = next(node for node in graph.nodes if node.label == leaf.label)
+                last = [row for row in ledger(graph) if row.parent == leaf.label][-1]
+                assert swept(graph)[node.id] == paths(graph, node).total == last.grad_after == leaf.grad
+    assert 5 < dead < 35
+
+
+def test_what_goes_out_of_a_part_with_several_outputs_is_not_carried_where_it_was_not_chosen() -> None:
+    part = scoped(lambda x, y: [(x * 3.0).relu(), y * 2.0])
+    a, b = part(Value(-1.0, label="x"), Value(1.0, label="y"))
+    graph = folded(snapshot(a + b), "model")
+    group = next(node for node in graph.nodes if node.kind == "group")
+    assert {graph.nodes[e.parent].label: (e.local, e.carries) for e in group.edges} == {
+        "x": (None, False),
+        "y": (None, True),
     }
 
 

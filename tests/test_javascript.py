@@ -4,6 +4,7 @@ The tests are made from the rules themselves: a new rule needs no test code. The
 `python tests/test_javascript.py` prints the worst disagreement of every operation.
 """
 
+import enum
 import json
 import math
 import random
@@ -21,11 +22,13 @@ from browser import chromium, opened
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from references import reference
+from test_folding import marked_graphs
 
 import autograd
 from autograd import Rule, Value, numeric
 from autograd.drawing import ledger, snapshot
 from autograd.drawing.figures import figure
+from autograd.drawing.folding import LEVELS, folded
 from autograd.drawing.paths import paths
 from autograd.drawing.recompute import (
     HERE,
@@ -40,6 +43,7 @@ from autograd.engine import record, topological_sort
 from autograd.numeric import helper, where
 from autograd.rules import MAKERS, RULES
 from autograd.symbols import Symbol, fold, javascript, operand_names, read
+from nn import MLP
 
 ALL = [*RULES.values(), *(make(*example) for make in MAKERS.values() for example in make.examples)]
 EVERY = [rule for rule in ALL if rule.name != "where"]  # the one that is refused, as a test below says
@@ -106,6 +110,33 @@ def test_long_and_deep_expressions_are_cut_into_named_parts() -> None:
         deep = numeric.maximum(deep + y, x)
     script = javascript([deep], {"x": "x", "y": "y"})
     assert max(map(len, script.statements)) < 120
+
+
+class Mode(enum.IntEnum):
+    TWICE = 2
+
+
+class Disguised(int):
+    def __repr__(self) -> str:
+        return "(document.title='changed',3)"
+
+    __str__ = __repr__
+
+
+@pytest.mark.parametrize(("number", "written"), [(Mode.TWICE, "2"), (Disguised(3), "3"), (True, "1")])
+def test_no_number_brings_code_of_its_own_into_the_page(number: int, written: str) -> None:
+    rule = Rule("e", lambda x: x * number, (lambda x, out: number + 0 * x,))
+    assert print_rule(rule, 1) == (
+        f"{{ forward(x1) {{ return x1 * {written}; }}, "
+        f"slopes([x1], out) {{ return [{written} + 0 * x1]; }}, choice: false }}"
+    )
+
+
+def test_a_rule_that_looks_its_operand_up_is_refused() -> None:
+    """At 2 it is another function, which no Symbol shows: a slider that comes there would be wrong."""
+    looked = Rule("looked", lambda x: {2.0: 5.0}.get(x, 0.0) + x, (lambda x, out: 1,))
+    with pytest.raises(CannotRecompute, match=r"'looked'.*dict or a set.*autograd\.where"):
+        recomputation(snapshot(record(looked, (Value(3.0),)) * 3))
 
 
 def helpers_called(rule: Rule) -> set[str]:
@@ -642,7 +673,93 @@ def test_a_wrong_number_is_noticed_at_load(page: Any) -> None:
     assert "browser computes 9.000 where Python recorded 4.000" in on_graph(page, squared, "verify(graph)")
 
 
+# ---- a folded graph --------------------------------------------------------------------------------------------------
+
+
+def at_numbers(page: Any, graph: Any, data: list[float] | None = None) -> Any:
+    """What foldedAt() finds for a folded graph, at the numbers of the whole graph or at others; and what verify says."""
+    run = """(() => {
+        const drawn = prepareFolded(given.drawn, graph), at = forward(graph, given.data ?? graph.data);
+        const found = foldedAt(drawn, graph, at);
+        const carried = found.graph.nodes.map((node) => node.carries);
+        const { grads } = sweep(found.graph, found.data, found.slopes);
+        const members = drawn.nodes.map((node) => node.members);
+        return { data: found.data, slopes: found.slopes, grads, carried, members, wrong: verifyFolded(drawn, graph),
+                 told: notTold(drawn, grads, sweep(graph, at).grads)?.name ?? null };
+    })()"""
+    told = payload(graph)
+    given = {"drawn": {**told, "whole": None}, "data": data}
+    return evaluate(page, run, given, recomputation(graph.whole).source, told["whole"])
+
+
+def check_folded(page: Any, graph: Any, found: Any) -> None:
+    """Data, local derivatives and gradients as Python has them, the last as the engine does."""
+    grads = [node.grad for node in graph.whole.nodes]
+    for node in graph.nodes:
+        assert same(found["data"][node.id], node.data, 1e-10 * abs(node.data))
+        slopes, carried = found["slopes"][node.id], found["carried"][node.id]
+        assert [slope is None for slope in slopes] == [edge.local is None for edge in node.edges]
+        for edge, slope, carries in zip(node.edges, slopes, carried, strict=True):
+            assert carries == edge.carries
+            assert slope is None or same(slope, edge.local, 1e-10 * (1 + abs(edge.local)))
+        if node.kind != "constant":
+            right = grads[node.of]
+            assert same(found["grads"][node.id], right, 1e-10 * (1 + abs(right)))
+
+
+@pytest.mark.browser
+@settings(max_examples=80)
+@given(root=marked_graphs(), level=st.sampled_from(LEVELS[1:]))
+def test_any_folded_graph_is_as_pythons(page: Any, root: Value, level: str) -> None:
+    root.backward()
+    graph = folded(snapshot(root), level)
+    if graph.whole is None or any(node.outputs for node in graph.nodes):
+        return
+    found = at_numbers(page, graph)
+    assert found["wrong"] is None
+    assert found["told"] is None
+    check_folded(page, graph, found)
+    members = [i for ids in found["members"] for i in ids]
+    assert sorted(members) == list(range(len(graph.whole.nodes)))  # each stands for its own, and together for all
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("activation", ["tanh", "relu", "gelu"])
+def test_a_folded_network_that_was_moved_is_as_pythons(page: Any, activation: str) -> None:
+    draw = random.Random(4)
+    model = MLP(2, [6, 5, 1], activation=activation, rng=draw)
+    xs = [Value(0.3, label="x1"), Value(-0.8, label="x2")]
+    graph = folded(snapshot(model(xs)), "neuron")
+    for _ in range(5):
+        for leaf in draw.sample([*model.parameters(), *xs], 12):
+            leaf.data = draw.uniform(-2, 2)
+        model.zero_grad()
+        for x in xs:
+            x.grad = 0.0
+        root = model(xs)
+        root.backward()
+        moved = folded(snapshot(root), "neuron")
+        assert moved.whole is not None
+        data = [node.data if not node.edges else 0.0 for node in moved.whole.nodes]
+        found = at_numbers(page, graph, data)
+        assert (found["wrong"], found["told"]) == (None, None)
+        check_folded(page, moved, found)
+
+
 # ---- figures -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.browser
+def test_a_hundred_thousand_figures_are_written_as_pythons(page: Any) -> None:
+    draw = random.Random(7)
+    ties = [draw.randrange(10**6) / 2 ** draw.randrange(14) * 10.0 ** draw.randrange(-1, 9) for _ in range(40_000)]
+    sizes = [10 ** draw.uniform(-7, 9) for _ in range(40_000)]
+    written = [float(f"{draw.uniform(1, 10):.4f}5e{draw.randrange(-8, 12)}") for _ in range(10_000)]  # all but halfway
+    short = [float(f"{draw.randrange(10**5)}5e{draw.randrange(-8, 12)}") for _ in range(10_000)]
+    numbers = [x * draw.choice((-1, 1)) for x in (*ties, *sizes, *written, *short)]
+    assert len(numbers) == 100_000
+    for x, found in zip(numbers, evaluate(page, "given.map((x) => figure(x))", numbers), strict=True):
+        assert found == figure(x), x
 
 
 @pytest.mark.browser

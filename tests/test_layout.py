@@ -328,6 +328,52 @@ def test_a_part_that_feeds_itself_from_outside_has_no_frame() -> None:
     assert set(layered([(10.0, 10.0)] * 3, wires, "LR", [-1], [0, 0, -1]).frames) == {0}
 
 
+def leaf_used_everywhere(count: int) -> Value:
+    x = root = Value(0.5, label="x")
+    for _ in range(count // 2):
+        root = root.sin() + x
+    return root
+
+
+def scaled(count: int) -> Value:
+    y = Value(0.9)
+    for _ in range(count):
+        y = y * 1.01
+    return y
+
+
+def summed(count: int) -> Value:
+    y = Value(0.0)
+    for i in range(count):
+        y = y + Value(float(i))
+    return y
+
+
+def added_to(count: int) -> Value:
+    y, x = Value(0.0), Value(1.0)
+    for _ in range(count):
+        y = y + x
+    return y
+
+
+@pytest.mark.parametrize(("chain", "drift"), [(scaled, 1), (summed, 1), (added_to, 40), (leaf_used_everywhere, 80)])
+def test_the_main_line_of_a_computation_runs_level(chain: Callable[[int], Value], drift: float) -> None:
+    drawing = draw(chain(150), engine="layered", legend=False)
+    drawn = read(drawing.svg)
+    middles = [(box.top + box.bottom) / 2 for i, box in drawn.boxes.items() if drawing.graph.nodes[i].edges]
+    assert max(middles) - min(middles) < drift
+    assert drawn.sheet.bottom - drawn.sheet.top < 300
+
+
+def test_a_leaf_stands_beside_its_only_user() -> None:
+    a, b, c = Value(2.0, label="a"), Value(-3.0, label="b"), Value(10.0, label="c")
+    for root in (a * b + c, c + a * b):
+        drawing = draw(root, engine="layered")
+        boxes = {node.label or node.operation: read(drawing.svg).boxes[node.id] for node in drawing.graph.nodes}
+        middle = {name: (box.top + box.bottom) / 2 for name, box in boxes.items()}
+        assert abs(middle["+"] - middle["*"]) < 5 < abs(middle["+"] - middle["c"]) < 60
+
+
 # ---- large graphs --------------------------------------------------------------------------------------------------
 
 
@@ -336,13 +382,6 @@ def long_chain(count: int) -> Value:
     for _ in range(count):
         x = x.sin()
     return x
-
-
-def leaf_used_everywhere(count: int) -> Value:
-    x = root = Value(0.5, label="x")
-    for _ in range(count // 2):
-        root = root.sin() + x
-    return root
 
 
 def random_dag(count: int) -> Value:

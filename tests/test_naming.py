@@ -3,12 +3,14 @@
 import copy
 import gc
 import inspect
+import math
 import pickle
 import random
 import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from fractions import Fraction
 from typing import Any
 
@@ -134,6 +136,55 @@ def test_blocks_in_modules_and_inside_each_other() -> None:
         space,
     )
     assert [space[name].label for name in "abc"] == ["a", "b", "c"]
+
+
+def test_a_name_that_has_passed_to_another_value_is_taken_back() -> None:
+    a = Value(1.0)
+    h = first = a * 2
+    kept = a * 3
+    kept.label = "h"  # by hand
+    label({"h": h, "a": a, "xs": [h * 1]})
+    h = h + kept
+    label({"h": h, "a": a})
+    assert (first.label, h.label, a.label, kept.label) == ("", "h", "a", "h")
+    xs = [h.exp()]
+    label({"xs": xs})
+    old, xs[0] = xs[0], xs[0] * 2
+    label({"xs": xs, "same": xs[0]})
+    assert (old.label, xs[0].label) == ("", "same")
+
+
+def test_old_names_are_looked_for_within_a_bound() -> None:
+    h = oldest = Value(1.0)
+    label({"h": h})
+    for _ in range(30_000):
+        h = h + 1
+    label({"h": h})
+    assert (oldest.label, h.label) == ("h", "h")  # too far away
+    for _ in range(4):
+        before, h = h, h * h
+        label({"h": h})
+        assert (before.label, h.label) == ("", "h")
+
+
+def test_a_block_in_an_exit_stack_names_what_it_binds() -> None:
+    with ExitStack() as stack:
+        stack.enter_context(label())
+        a = Value(2.0)
+    assert a.label == "a"
+
+
+def test_one_block_may_be_used_again_and_within_itself() -> None:
+    names = label()
+    with names:
+        a = Value(1.0)
+        with names:
+            b = Value(2.0)
+        assert (a.label, b.label) == ("", "b")
+    with names:
+        c = Value(3.0)
+    assert (a.label, c.label) == ("a", "c")
+    del names
 
 
 def test_label_keeps_nothing_alive() -> None:
@@ -344,6 +395,85 @@ def test_a_base_classs_call_is_no_scope_of_its_own() -> None:
         pass
 
     assert [s.kind for s in snapshot(Same(1, [1])(1.0)).scopes] == ["Same", "Layer", "Neuron"]
+
+
+def test_a_call_that_was_wrapped_later_is_a_scope_still() -> None:
+    class Doubles(Module):
+        def __call__(self, x: Value) -> Value:
+            return x * 2
+
+    class Louder(Doubles):
+        def __call__(self, x: Value) -> Value:
+            return super().__call__(x).exp()
+
+    for kind in (Doubles, Louder):
+        inside = kind.__call__
+        kind.__call__ = lambda self, x, inside=inside: inside(self, x)  # type: ignore[method-assign, misc, assignment]
+    x = Value(1.0, label="x")
+    assert scopes_of(Doubles()(x)) == {"": ["x"], "Doubles": ["constant", "*"]}
+    assert scopes_of(Louder()(x)) == {"": ["x"], "Louder": ["constant", "*", "exp"]}
+
+
+def test_a_part_that_calls_itself_is_called_twice() -> None:
+    class Base(Module):
+        def __call__(self, x: Value, depth: int) -> Value:
+            return x * 2 if depth == 0 else self(x, depth - 1).exp()
+
+    class Tree(Base):
+        def __call__(self, x: Value, depth: int) -> Value:
+            return super().__call__(x, depth)
+
+    for kind in (Base, Tree):
+        graph = snapshot(kind()(Value(1.0), 2))
+        assert [scope.parent for scope in graph.scopes] == [None, 0, 1]
+
+
+def test_parts_of_ones_own_get_what_the_caller_gave() -> None:
+    """Only Neuron, Layer and MLP themselves read numbers as Values; somebody else's code may do with them what it likes."""
+    got: list[Any] = []
+
+    class Takes(Neuron):
+        def __call__(self, x: Any) -> Any:
+            got.append(x)
+            return super().__call__([x[0] + 0.0, math.sqrt(float(getattr(x[1], "data", x[1])))])
+
+    class Wide(Layer):
+        def __call__(self, x: Any) -> Any:
+            got.append(x)
+            x.append(4.0)
+            return super().__call__(x)
+
+    class Other(Module):
+        def __call__(self, x: Any) -> Any:
+            got.append(x)
+            return [Value(math.sqrt(x[0])), Value(2.0)]
+
+    given = [1.0, 4.0]
+    layer = Layer(2, 2)
+    layer.neurons[1] = Takes(2)
+    layer(given)
+    model = MLP(2, [2, 1])
+    model.layers[0] = layer
+    model(given)
+    model.layers[0] = Other()  # type: ignore[call-overload]
+    model(given)
+    assert len(got) == 3
+    assert all(x is given for x in got)
+    model = MLP(2, [2, 2, 1])
+    model.layers[1].neurons[0] = Takes(2)
+    model.layers[2] = Wide(3, 1)
+    model([1.0, 2.0])
+    assert [type(x) for x in got[3:]] == [list, list]
+
+
+def test_a_class_without_a_call_of_its_own_reads_numbers_too() -> None:
+    class Same(Neuron):
+        pass
+
+    layer = Layer(1, 2)
+    layer.neurons[1] = Same(1)
+    nodes = topological_sort(autograd.sum(layer([0.5])))
+    assert [node.data for node in nodes if type(node) is Constant] == [0.5]
 
 
 def test_what_a_call_may_give() -> None:
@@ -619,6 +749,15 @@ def test_only_small_graphs_are_shown_as_drawings() -> None:
     assert large._repr_mimebundle_() is None  # type: ignore[attr-defined]
     shown = small._repr_mimebundle_(include=None, exclude=None)  # type: ignore[attr-defined]
     assert shown
+
+
+def test_a_network_that_is_small_when_folded_is_shown_folded() -> None:
+    random.seed(0)
+    root = MLP(3, [8, 8, 1])([Value(1.0), Value(2.0), Value(3.0)])
+    shown = root._repr_mimebundle_()  # type: ignore[attr-defined]
+    assert "layers.0" in shown["text/plain"] and "<img" in shown["text/html"]
+    many = autograd.sum([MLP(1, [1])([Value(float(i))]) for i in range(50)])
+    assert many._repr_mimebundle_() is None
 
 
 def test_a_notebook_shows_the_text_of_what_it_does_not_draw() -> None:

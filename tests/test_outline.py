@@ -1,7 +1,6 @@
 """The outline: a graph as a tree of text; and the ledger as notebooks and DataFrames see it."""
 
 import re
-import time
 from html.parser import HTMLParser
 
 import pytest
@@ -106,14 +105,14 @@ def test_what_is_left_out_is_said() -> None:
     assert "more nodes" not in str(tree(Value(2.0) * Value(3.0), limit=3))  # exactly as many as there are
 
 
-def test_a_graph_of_any_size_ends_quickly() -> None:
+def test_a_graph_of_any_size_ends_quickly(monkeypatch: pytest.MonkeyPatch) -> None:
     x = y = Value(0.5)
     for _ in range(200_000):
         y = y + x
-    start = time.perf_counter()
-    with pytest.raises(ValueError, match=r"more than 50,000 nodes: give tree\(\) one of its parts"):
-        tree(y)
-    assert time.perf_counter() - start < 2
+    with monkeypatch.context() as patched:
+        patched.setattr(autograd.drawing.outline, "snapshot", None)  # it would fail
+        with pytest.raises(ValueError, match=r"more than 50,000 nodes: give tree\(\) one of its parts"):
+            tree(y)
     part = y
     for _ in range(190_000):
         part = part.parents[0]
@@ -158,7 +157,7 @@ def test_a_notebook_reads_it_out() -> None:
 def test_only_values_and_sensible_limits() -> None:
     with pytest.raises(TypeError, match=r"expected the Value.*got 3.5"):
         tree(3.5)
-    for limit in (0, -1, 2.5, None):
+    for limit in (0, -1, 2.5, None, True):
         with pytest.raises(ValueError, match="most lines"):
             tree(Value(1.0), limit=limit)
     assert isinstance(tree(Value(1.0)), Outline)

@@ -20,7 +20,7 @@ import pytest
 from browser import opened
 
 from autograd import Value, draw, explore, play, snapshot
-from autograd.drawing.embed import STILL, embedded, framed, image
+from autograd.drawing.embed import SMALLEST, STILL, embedded, framed, image
 from autograd.drawing.figures import figure
 
 ROOT = Path(__file__).parent.parent
@@ -69,7 +69,7 @@ class Elements(HTMLParser):
 
 @pytest.mark.parametrize("words", HOSTILE, ids=range(len(HOSTILE)))
 def test_words_stay_words(words):
-    ((tag, attributes),) = Elements(image(PICTURE, words)).found
+    (_, _), (tag, attributes) = Elements(image(PICTURE, words)).found
     assert tag == "img" and attributes.keys() == {"src", "alt", "style"} and attributes["alt"] == words
     found = Elements(embedded(PAGE + words, PICTURE, 100, words)).found
     assert [tag for tag, _ in found] == ["div", "img", "p", "small"]
@@ -83,7 +83,7 @@ def test_words_stay_words(words):
 
 
 def test_the_picture_is_the_picture():
-    ((_, attributes),) = Elements(image(PICTURE + "<!-- − → -->", "a picture")).found
+    _, (_, attributes) = Elements(image(PICTURE + "<!-- − → -->", "a picture")).found
     kind, data = (attributes["src"] or "").split(",")
     assert kind == "data:image/svg+xml;base64" and base64.b64decode(data).decode() == PICTURE + "<!-- − → -->"
     assert image(PICTURE + "\ud800", "a lone surrogate has no bytes")
@@ -185,10 +185,15 @@ def test_three_players_on_one_page(browser):
 
 
 @browsing
-def test_a_picture_is_no_wider_than_its_page(browser):
-    with opened(browser, draw(lecture())._repr_mimebundle_()["text/html"], width=390) as page:
-        assert page.locator("img").bounding_box()["width"] <= 390
-        assert page.evaluate("document.documentElement.scrollWidth") <= 390
+def test_a_picture_shrinks_while_it_can_be_read_and_then_scrolls_in_its_own_frame(browser):
+    for width in (390, 800, 2000):
+        with opened(browser, draw(lecture())._repr_mimebundle_()["text/html"], width=width) as page:
+            natural, seen, room, scrolled = page.locator("img").evaluate(
+                "i => [i.naturalWidth, i.clientWidth, i.parentNode.clientWidth, i.parentNode.scrollWidth]"
+            )
+            assert seen == pytest.approx(max(SMALLEST * natural, min(natural, room)), abs=1)
+            assert (scrolled > room) == (seen > room)
+            assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
 def plays(frame: Any, root: Value) -> None:

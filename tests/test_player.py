@@ -3,6 +3,7 @@
 import itertools
 import json
 import math
+import random
 import re
 from collections.abc import Callable
 from fractions import Fraction
@@ -13,13 +14,15 @@ from typing import Any
 import pytest
 
 import autograd
-from autograd import Value, ledger, snapshot
+from autograd import Value, ledger, paths, snapshot
 from autograd.drawing.draw import draw
 from autograd.drawing.embed import embedded
 from autograd.drawing.figures import figure
-from autograd.drawing.player import Player, contributions, play, swept
+from autograd.drawing.folding import folded
+from autograd.drawing.player import Player, contributions, play, slider_names, swept, told
 from autograd.drawing.snapshot import Snapshot
-from nn import MLP
+from autograd.naming import scoped
+from nn import MLP, Neuron
 from tests.browser import opened
 
 HOSTILE = [
@@ -65,8 +68,6 @@ def chain(size: int) -> Value:
 
 def random_free_mlp(*widths: int) -> Value:
     """A network with weights of its own."""
-    import random
-
     state = random.getstate()
     random.seed(1)
     model = MLP(2, list(widths))
@@ -232,6 +233,8 @@ def test_refusals() -> None:
         play(lecture(), constants="no")
     with pytest.raises(ValueError, match="fold"):
         play(chain(2500), fold="atomic")
+    with pytest.raises(ValueError, match=r"^a player of more than 2,000 nodes.*are played\. Play a part"):
+        play(chain(2500), fold="atomic")
     assert isinstance(play(chain(300), limit=None), Player)
 
 
@@ -244,8 +247,31 @@ def test_a_large_network_is_folded_to_what_gives_one_number_each() -> None:
 
 
 def test_a_part_with_several_outputs_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"stands for 4 numbers.*fold='neuron'"):
-        play(random_free_mlp(4, 1), fold="layer")
+    root = random_free_mlp(4, 1)
+    with pytest.raises(ValueError, match=r"stands for 4 numbers.*: play it with fold='model'"):
+        play(root, fold="layer")
+    play(root, fold="model")
+    with pytest.raises(ValueError, match="with nothing folded"):
+        play(folded(snapshot(root), "layer"))
+
+
+def test_the_advice_for_a_batch_works() -> None:
+    model = MLP(2, [3, 1], rng=random.Random(0))
+    loss = autograd.sum([(model([float(i), 1.0]) - 1) ** 2 for i in range(3)])
+    for fold in ("neuron", "layer", "model"):
+        with pytest.raises(ValueError, match="play it with fold='atomic'"):
+            play(loss, fold=fold)
+    play(loss, fold="atomic")
+    model = MLP(2, [16, 16, 1], rng=random.Random(0))
+    loss = autograd.sum([(model([float(i), 1.0]) - 1) ** 2 for i in range(3)])
+    with pytest.raises(ValueError, match=r"play one example.*fold='atomic', limit=") as error:
+        play(loss)
+    assert int(str(error.value).split("limit=")[1]) == len(snapshot(loss).nodes)
+
+
+def test_one_part_is_folded_by_its_name() -> None:
+    graph = play(random_free_mlp(3, 1), fold="layers.0.neurons.1").graph
+    assert [node.name for node in graph.nodes if node.kind == "group"] == ["layers.0.neurons.1"]
 
 
 # ---- stepping ------------------------------------------------------------------------------------------------------
@@ -390,8 +416,9 @@ def test_paths_of_a_node_that_is_pointed_at(browser: Any) -> None:
                 ways = all_paths(graph, node.id)
                 card = " ".join(page.locator(".node-card").inner_text().split())
                 assert f"{len(ways)} path" in card
-                assert f"∂{graph.root.name}/∂{node.name} = {figure(final.nodes[node.id].grad)}" in card
-                products = [text.split(" = ")[-1] for text in page.locator(".routes li").all_inner_texts()]
+                name = node.name if node.name[0].isalnum() else f"({node.name})"
+                assert f"∂{graph.root.name}/∂{name} = {figure(final.nodes[node.id].grad)}" in card
+                products = [re.split(" = |\n", text)[-1] for text in page.locator(".routes li").all_inner_texts()]
                 largest = sorted([product for _, product in ways], key=abs, reverse=True)[:8]
                 assert products == [figure(x) if x else products[i] for i, x in enumerate(largest)]
                 lit = {f"{child}.{operand}" for edges, _ in ways for child, operand in edges}
@@ -465,6 +492,31 @@ def test_exactly_the_digits_that_agree_are_marked(browser: Any) -> None:
         assert "no digits to compare" in page.locator(".node-card").inner_text()
 
 
+def kinked(x: float = 1.0) -> Value:
+    u, v = Value(1.0, label="u"), Value(x, label="v")
+    root = autograd.maximum(u, v) + (u - 1).relu() + abs(v - 1)
+    root.label = "m"
+    return root
+
+
+@pytest.mark.browser
+def test_the_proof_tells_a_kink(browser: Any) -> None:
+    with opened(browser, play(kinked()).html) as page:
+        for name, left, right in (("v", "−1.000", "2.000"), ("u", "0.000", "2.000")):
+            page.locator(".go-to").select_option(label=name)
+            card = page.locator(".node-card").inner_text()
+            assert f"{name} stands at a kink: slope {left} from the left, {right} from the right; " in card
+            assert "the gradient is the rule’s choice between them." in card and "digits" not in card
+        exactly(page, "v", 1.25)
+        page.locator(".go-to").select_option(label="v")
+        assert "kink" not in page.locator(".node-card").inner_text()
+    x = Value(0.0, label="x")
+    for smooth in (x**2, x.sin() * 1e6, (x * 1e5).tanh(), x.exp() + 1e12, x**3, (x * 1e4).cosh()):
+        with opened(browser, play(smooth).html) as page:
+            page.locator(".go-to").select_option(label="x")
+            assert "kink" not in page.locator(".node-card").inner_text(), smooth
+
+
 # ---- sliders -------------------------------------------------------------------------------------------------------
 
 
@@ -531,16 +583,71 @@ def test_moving_a_slider_by_hand(browser: Any) -> None:
 def test_a_field_takes_numbers_only(browser: Any) -> None:
     with opened(browser, play(lecture()).html) as page:
         field = page.get_by_label("b, exactly")
-        for wrong in ("", "two", "1,5", "--1", "1e"):
+        for wrong, words in (
+            ("", "Nothing is written here. It stays −3.000."),
+            ("two", "“two” cannot be read as a number: write it as in 2, −0.5 or 1e−3; inf and nan may be tried."),
+            ("1,5", "write 1.5. It stays −3.000."),
+            ("−1/4", "write −0.25."),
+            ("1/0", "write it as in 2"),
+            ("--1", "“--1” cannot be read"),
+            ("1e", "“1e” cannot be read"),
+            ("0x10", "“0x10” cannot be read"),
+        ):
             field.fill(wrong)
+            assert words in page.locator(".problem").nth(1).inner_text()
             assert field.get_attribute("aria-invalid") == "true"
             assert figures(page, "data") == [figure(node.data) for node in snapshot(lecture()).nodes]
         field.fill("−1e-1")  # with a true minus sign
         assert field.get_attribute("aria-invalid") == "false"
+        assert page.locator(".problem").all_inner_texts() == [""] * 3
         assert figures(page, "data") == [figure(node.data) for node in snapshot(lecture(b=-0.1)).nodes]
         field.fill("nonsense")
         field.blur()
         assert field.input_value() == "−0.1"
+        assert page.locator(".problem").all_inner_texts() == [""] * 3
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("width", [1200, 390])
+def test_a_field_has_room_for_its_number(browser: Any, width: int) -> None:
+    values = [-0.244422, -0.00912981, -1.234567e-7, 123456.7, -1e300, 1 / 3]
+    xs = [Value(x, label=f"a{i}") for i, x in enumerate(values)]
+    with opened(browser, play(autograd.sum(xs)).html, width=width) as page:
+        for i, x in enumerate(values):
+            field = page.get_by_label(f"a{i}, exactly")
+            assert float(field.input_value().replace("−", "-")) == pytest.approx(x, rel=1e-3)
+            assert field.evaluate("x => x.scrollWidth <= x.clientWidth"), field.input_value()
+        assert page.get_by_label("a0, exactly").input_value() == "−0.244422"
+
+
+@pytest.mark.browser
+def test_sliders_say_the_part_in_the_order_of_the_graph(browser: Any) -> None:
+    with opened(browser, play(random_free_mlp(3, 1)).html) as page:
+        names = page.locator(".leaf-row").evaluate_all("all => all.map(row => row.title)")
+        neurons = [f"layers.0.neurons.{i}.{name}" for i in range(3) for name in ("b", "w[0]", "w[1]")]
+        assert names == ["x1", "x2", *neurons, "layers.1.neurons.0.b"]
+        written = page.locator(".leaf-row .who").all_inner_texts()
+        assert len(set(written)) == len(written)
+        assert written[2:4] == ["…0.neurons.0.b", "…0.neurons.0.w[0]"]
+        assert page.get_by_label("layers.0.neurons.2.w[1], exactly").count() == 1
+        fits = page.locator(".leaf-row .who").evaluate_all("all => all.every(x => x.scrollWidth <= x.clientWidth)")
+        assert fits
+    with opened(browser, play(lecture()).html) as page:
+        assert page.locator(".leaf-row .who").all_inner_texts() == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize(
+    ("make", "names"),
+    [
+        (lambda: Neuron(2)([Value(1.0, label="x"), Value(2.0, label="x")]), {"x #", "w[0]", "w[1]", "b"}),
+        (lambda: MLP(1, [1])(Value(1.0)), {"leaf", "w[0]", "b"}),
+        (lambda: Value(1.0, label="b") * MLP(1, [1])(Value(1.0, label="x")), {"layers.0.neurons.0.b", "b", "x"}),
+    ],
+)
+def test_no_two_sliders_have_one_name(make: Callable[[], Value], names: set[str]) -> None:
+    found = slider_names(snapshot(make()))
+    assert len(set(found.values())) == len(found)
+    assert names <= {re.sub(r"#\d+", "#", name) for name in found.values()}
 
 
 @pytest.mark.browser
@@ -628,6 +735,9 @@ def test_no_sliders_where_it_cannot_be_computed_again(browser: Any, make: Callab
             press(page, "ArrowRight")
         page.locator("[data-node='0']").hover()
         assert page.locator(".proof").count() == 0
+        page.locator(".go-to").select_option(label="x")
+        reason = page.locator(".leaf-card .soft").inner_text().removeprefix("No sliders here: ")
+        assert page.locator(".no-proof").inner_text() == f"There is none here: {reason}"
 
 
 @pytest.mark.browser
@@ -647,6 +757,46 @@ def test_exact_numbers_are_shown_as_python_writes_them(browser: Any, kind: Calla
             assert figure(row.contribution) in arithmetic(page)
         page.locator(f"[data-node='{label_id(z * z, 'y')}']").hover()
         assert "4 paths" in page.locator(".node-card").inner_text()
+        expected = [figure(way.product) for way in paths(graph, graph.nodes[label_id(z * z, "y")])]
+        assert [re.split(" = ", text)[-1] for text in page.locator(".routes li").all_inner_texts()] == expected
+        assert "There is none here: " in page.locator(".no-proof").inner_text()
+
+
+@pytest.mark.browser
+def test_more_exact_paths_than_are_listed(browser: Any) -> None:
+    x = Value(Fraction(1, 3), label="x")
+    y = x
+    for _ in range(5):
+        y = y * 2 + y * Fraction(1, 2)
+    graph = snapshot(y)
+    told_of = paths(graph, graph.nodes[label_id(y, "x")], most=8)
+    with opened(browser, play(y).html) as page:
+        page.locator(".go-to").select_option(label="x")
+        assert f"24 other paths: {figure(told_of.rest)}" in page.locator(".node-card").inner_text()
+        assert f"= {figure(told_of[0].product)}" in page.locator(".routes li").first.inner_text()
+
+
+def test_a_choice_is_named_once() -> None:
+    x = Value(2.5, label="x")
+    unnamed, named = autograd.where(x.data > 0, x * 2, x), autograd.where(x.data > 0, x * 2, x)
+    named.label = "larger"
+    assert told(snapshot(unnamed))["graph"]["refusal"].startswith("where is a choice that does not look")
+    assert told(snapshot(named))["graph"]["refusal"].startswith("larger (where) is a choice that does not look")
+
+
+def test_an_unnamed_result_goes_by_its_expression_or_without() -> None:
+    a, b = Value(2.0, label="a"), Value(3.0, label="b")
+    assert play(a / b).title == "The backward sweep of a/b"
+    assert play(a - b).title == "The backward sweep of a − b"
+    assert play(chain(40)).title == "The backward sweep"
+    assert play(lecture()).title == "The backward sweep of L"
+    assert play(a).title == "The backward sweep of a"
+
+
+def test_the_legend_tells_marks_where_there_are_some() -> None:
+    assert "the node with this number" in play(varied()).html
+    assert "the node with this number" not in play(lecture()).html
+    assert "swept: carried nothing" in play(lecture()).html
 
 
 @pytest.mark.browser
@@ -688,9 +838,8 @@ def test_a_network_folded_and_whole(browser: Any) -> None:
             for label, grad in grads.items():
                 id = next(node.id for node in graph.nodes if node.label == label)
                 assert shown[id] == figure(grad)
-            assert (page.locator(".leaf-row").count() > 0) == (fold == "atomic")
+            assert (page.locator(".leaf-row").count() == 2) == (fold == "neuron")
             if fold == "neuron":
-                assert "fold='atomic'" in page.locator(".leaf-card").inner_text()
                 assert page.locator("[data-node].group").count() == 33
                 press(page, "Home")
                 for step in range(-1, 20):
@@ -700,6 +849,271 @@ def test_a_network_folded_and_whole(browser: Any) -> None:
 
 def leaves(root: Value) -> list[Value]:
     return [x for x in autograd.topological_sort(root) if x.label in ("x1", "x2")]
+
+
+# ---- a folded graph moves ------------------------------------------------------------------------------------------
+
+
+def folded_network(data: dict[str, float] | None = None, fold: Any = "neuron", *, activation: str = "tanh") -> Snapshot:
+    """An MLP 2-16-16-1 at other numbers, by part and label; folded."""
+    model = MLP(2, [16, 16, 1], activation=activation, rng=random.Random(3))
+    xs = [Value(0.7, label="x1"), Value(-1.3, label="x2")]
+    whole = snapshot(model(xs))
+    if data:
+        root = model(xs)
+        leaves = [x for x in autograd.topological_sort(root) if not x.parents]
+        named = [f"{node.part}.{node.label}".lstrip(".") for node in snapshot(root).nodes if not node.edges]
+        for leaf, name in zip(leaves, named, strict=True):
+            leaf.data = data.get(name, leaf.data)
+        whole = snapshot(model(xs))
+    return folded(whole, fold)
+
+
+def exactly(page: Any, name: str, value: float) -> None:
+    page.get_by_label(f"{name}, exactly").fill(str(value))
+
+
+def check_folded(page: Any, graph: Snapshot, step: int) -> None:
+    """Every number on the drawing, compared with Python's of a graph made there, and Python's with the engine's."""
+    assert figures(page, "data") == [figure(node.data) for node in graph.nodes]
+    assert figures(page, "grad") == grads_at(graph, step)
+    slopes = {f"{n.id}.{i}": edge.local for n in graph.nodes for i, edge in enumerate(n.edges)}
+    if len(graph.nodes) < 30:  # of many edges the drawing does not show the numbers
+        assert numbers_on_edges(page) == {k: "" if x is None else figure(x) for k, x in slopes.items()}
+    still = page.locator(".edge.still").evaluate_all("all => all.map(g => g.dataset.edge)")
+    assert set(still) == {f"{n.id}.{i}" for n in graph.nodes for i, e in enumerate(n.edges) if not e.carries}
+    if step > 0:
+        assert arithmetic(page).endswith(f"= {figure(ledger(graph)[step - 1].grad_after)}")
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("activation", ["tanh", "relu"])
+def test_a_folded_network_moves(browser: Any, activation: str) -> None:
+    graph = folded_network(activation=activation)
+    last = len(ledger(graph))
+    data: dict[str, float] = {}
+    with opened(browser, play(graph).html) as page:
+        for step, part, name, value in (
+            (last, "", "x1", -0.45),
+            (last // 2, "layers.0.neurons.3", "w[1]", 1.75),
+            (-1, "layers.1.neurons.12", "w[10]", -2.5),
+            (last, "layers.1.neurons.5", "b", 0.8),
+            (40, "layers.2.neurons.0", "w[15]", 3.0),
+            (last, "", "x2", 2.25),
+        ):
+            if part:
+                page.locator(".go-to").select_option(label=part)
+                count = 3 if part.startswith("layers.0") else 17
+                names = page.locator(".part-sliders .who").all_inner_texts()
+                assert names == ["b", *[f"w[{i}]" for i in range(count - 1)]]
+            scrub(page, step)
+            exactly(page, name, value)
+            data[f"{part}.{name}".lstrip(".")] = value
+            moved = folded_network(data, activation=activation)
+            check_folded(page, moved, step)
+            assert page.locator(".warning").inner_text() == ""
+            if part:  # the proof is of the parameter that was moved
+                whole = moved.whole
+                assert whole is not None
+                root = next(node for node in swept(whole).nodes if (node.part, node.label) == (part, name))
+                card = page.locator(".node-card").inner_text()
+                assert f"({name} + h)" in card
+                quotient, gradient = [
+                    float(row.split("\t")[1].replace("−", "-"))
+                    for row in page.locator(".proof tr").all_inner_texts()[2:]
+                ]
+                assert gradient == pytest.approx(root.grad, rel=1e-9)
+                assert quotient == pytest.approx(root.grad, rel=1e-5, abs=1e-9)
+                group = next(node for node in swept(moved).nodes if node.label == part)
+                assert f"/∂{group.name} = {figure(group.grad)}" in card
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("activation", ["tanh", "relu"])
+def test_a_small_folded_network_moves_with_the_numbers_on_its_edges(browser: Any, activation: str) -> None:
+    model = MLP(2, [4, 2, 1], activation=activation, rng=random.Random(5))
+    xs = [Value(0.7, label="x1"), Value(-1.3, label="x2")]
+    graph = folded(snapshot(model(xs)), "neuron")
+    with opened(browser, play(graph).html) as page:
+        for layer, neuron, weight, value in ((0, 2, 1, 1.5), (1, 0, 3, -2.0), (2, 0, 1, 0.25), (0, 1, 0, 3.0)):
+            name = f"layers.{layer}.neurons.{neuron}"
+            page.locator(".go-to").select_option(label=name)
+            exactly(page, f"w[{weight}]", value)
+            exactly(page, "x2", value - 1)
+            model.layers[layer].neurons[neuron].w[weight].data = value
+            xs[1].data = value - 1
+            moved = folded(snapshot(model(xs)), "neuron")
+            for step in (-1, 7, len(ledger(graph))):
+                scrub(page, step)
+                check_folded(page, moved, step)
+
+
+@pytest.mark.browser
+def test_the_gradients_of_a_folded_network_are_the_engines(browser: Any) -> None:
+    graph = folded_network()
+    with opened(browser, play(graph).html) as page:
+        exactly(page, "x1", -0.45)
+        page.locator(".go-to").select_option(label="layers.0.neurons.3")
+        exactly(page, "w[1]", 1.75)
+        press(page, "Escape")
+        scrub(page, len(ledger(graph)))
+        moved = folded_network({"x1": -0.45, "layers.0.neurons.3.w[1]": 1.75})
+        assert moved.whole is not None
+        whole = swept(moved.whole)
+        grads = [whole.nodes[node.of or 0].grad for node in moved.nodes]
+        assert figures(page, "grad") == [figure(grad) for grad in grads]
+
+
+@pytest.mark.browser
+def test_a_slider_of_a_folded_part_stays_while_it_is_used(browser: Any) -> None:
+    graph = folded_network()
+    with opened(browser, play(graph).html, height=1400) as page:
+        page.locator(".go-to").select_option(label="layers.1.neurons.0")
+        slider = page.get_by_role("slider", name="w[3]", exact=True)
+        before = slider.input_value()
+        slider.focus()
+        assert "y(" not in page.locator(".proof").inner_text() and "(w[3] + h)" in page.locator(".proof").inner_text()
+        press(page, "ArrowRight", 3)
+        assert slider.input_value() != before
+        page.locator("[data-node].leaf").first.hover()  # another node is looked at, the slider stays
+        assert page.evaluate("document.activeElement.ariaLabel") == "w[3]"
+        page.get_by_role("button", name="Back to the first w[3]").click()
+        scrub(page, 20)
+        check_folded(page, graph, 20)
+        page.locator("h1").click()
+        press(page, "Escape")
+        assert page.locator(".part-sliders .leaf-row").count() == 0
+
+
+@pytest.mark.browser
+def test_a_whole_model_folded_to_one_node(browser: Any) -> None:
+    data = {"layers.1.neurons.2.w[1]": 0.75}
+    graph = folded_network(fold="model")
+    with opened(browser, play(graph).html) as page:
+        page.locator("[data-node].group").click()
+        assert page.locator(".part-sliders .leaf-row").count() == 24
+        page.get_by_text("313 more leaves").click()
+        until(page, "document.querySelectorAll('.part-sliders .leaf-row').length === 337")
+        exactly(page, "layers.1.neurons.2.w[1]", 0.75)
+        scrub(page, 2)
+        check_folded(page, folded_network(data, "model"), 2)
+
+
+@pytest.mark.browser
+def test_a_choice_in_a_folded_part(browser: Any) -> None:
+    def make(x: float, y: float) -> Snapshot:
+        larger = scoped(lambda x, y: autograd.maximum(x * 2.0, y) + x)
+        root = larger(Value(x, label="x"), Value(y, label="y")) * 3
+        return folded(snapshot(root), "model")
+
+    graph = make(1.0, 5.0)
+    with opened(browser, play(graph).html) as page:
+        for x, y in ((1.0, 5.0), (4.0, 5.0), (4.0, 9.0), (math.inf, 1.0)):
+            exactly(page, "x", x)
+            exactly(page, "y", y)
+            moved = make(x, y)
+            for step in range(-1, len(ledger(moved)) + 1):
+                scrub(page, step)
+                check_folded(page, moved, step)
+
+
+@pytest.mark.browser
+def test_infinities_that_folding_makes_others_of_are_told(browser: Any) -> None:
+    """The slope of the part is too large for a float; the whole graph multiplies one after another, by 1e-300 first."""
+
+    part = scoped(lambda x, y: (x * y) * y)
+    root = part(Value(1e-200, label="x"), Value(1.0, label="y")) * 1e-300
+    with opened(browser, play(folded(snapshot(root), "model")).html) as page:
+        assert page.locator(".warning").inner_text() == ""
+        exactly(page, "y", 1e200)
+        assert "in the whole graph the gradient of x is 1.000e100." in page.locator(".warning").inner_text()
+        exactly(page, "y", 2.0)
+        assert page.locator(".warning").inner_text() == ""
+
+
+@pytest.mark.browser
+def test_wrong_slopes_of_a_folded_part_turn_the_sliders_off(browser: Any) -> None:
+    graph = folded_network()
+    nodes = list(graph.nodes)
+    group = next(node for node in nodes if node.kind == "group")
+    for edges in (
+        (group.edges[0]._replace(local=group.edges[0].local * (1 + 1e-8)), *group.edges[1:]),
+        (group.edges[0]._replace(carries=False), *group.edges[1:]),
+    ):
+        nodes[group.id] = group._replace(edges=edges)
+        with opened(browser, play(graph._replace(nodes=tuple(nodes))).html) as page:
+            assert page.locator(".leaf-row").count() == 0
+            assert f"The sliders are off: at {group.name}" in page.locator(".leaf-card").inner_text()
+
+
+@pytest.mark.browser
+def test_a_slider_of_a_folded_network_is_quick(browser: Any) -> None:
+    """Under 50 ms a move; the bound here is loose, for a machine that is busy."""
+    with opened(browser, play(folded_network()).html) as page:
+        page.locator(".go-to").select_option(label="layers.1.neurons.0")
+        took = page.evaluate(
+            """() => { const range = document.querySelector('.part-sliders input[type=range]');
+               const start = performance.now();
+               for (let i = 0; i < 20; i++) {
+                 range.value = 0.1 * i;
+                 range.dispatchEvent(new Event('input', {bubbles: true}));
+                 document.body.getBoundingClientRect();
+               }
+               return (performance.now() - start) / 20; }"""
+        )
+        print(f"{took:.1f} ms a move")
+        assert took < 200
+
+
+def test_a_folded_graph_is_told_with_the_whole_one() -> None:
+    graph = folded_network()
+    assert graph.whole is not None
+    found = told(graph)
+    assert len(found["graph"]["nodes"]) == 35
+    assert len(found["graph"]["whole"]["nodes"]) == len(graph.whole.nodes)
+    assert len(found["hidden"]) == 337
+    whole = told(graph.whole)
+    assert (whole["hidden"], "whole" in whole["graph"], "of" in whole["graph"]["nodes"][0]) == ({}, False, False)
+    assert all("carries" not in node for node in whole["graph"]["nodes"])
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("fold", ["neuron", "model", "atomic"])
+def test_what_a_dead_neuron_hands_on_is_zero_at_every_fold(browser: Any, fold: str) -> None:
+    """What follows has an infinite slope at 0; a choice that was not taken still sends exactly 0."""
+
+    def make(x: float, after: Callable[[Value], Value]) -> Value:
+        neuron = Neuron(2, rng=random.Random(2))
+        xs = [Value(x, label="x1"), Value(0.5, label="x2")]
+        return after(neuron(xs)) + xs[0]
+
+    weight = Neuron(2, rng=random.Random(2)).w[0].data
+    dead, alive = -math.copysign(9.0, weight), math.copysign(9.0, weight)
+    for after in (Value.sqrt, Value.log, lambda x: x**0.5):
+        root = make(dead, after)
+        root.backward()
+        grads = {x.label: x.grad for x in autograd.topological_sort(root)}
+        assert (grads["x1"], grads["x2"]) == (1.0, 0.0)
+        graph = folded(snapshot(root), fold)
+        with opened(browser, play(graph).html) as page:
+            for x in (dead, alive, dead):
+                exactly(page, "x1", x)
+                moved = folded(snapshot(make(x, after)), fold)
+                last = len(ledger(moved))
+                scrub(page, last)
+                check_folded(page, moved, last)
+                assert page.locator(".warning").all_inner_texts() == [""]
+            for name, grad in (("x1", "1.000"), ("x2", "0.000")):
+                scrub(page, 0)
+                scrub(page, last)
+                assert figures(page, "grad")[label_id_of(graph, name)] == grad
+                page.locator(".go-to").select_option(label=name)
+                assert page.locator(".total").inner_text().endswith(f"= {grad}")
+                assert "NaN" not in page.locator(".node-card .routes").inner_text()
+
+
+def label_id_of(graph: Snapshot, label: str) -> int:
+    return next(node.id for node in graph.nodes if node.label == label)
 
 
 # ---- the page among others -----------------------------------------------------------------------------------------
@@ -713,6 +1127,7 @@ def test_three_players_in_frames_on_one_page(browser: Any) -> None:
         until(page, "document.querySelectorAll('iframe').length === 3")
         for i, player in enumerate(players):
             frame = page.frame_locator("iframe").nth(i)
+            frame.locator(".count", has_text="before").wait_for()  # its script has run
             frame.get_by_role("button", name="To the end").click()
             last = len(ledger(player.graph))
             assert frame.locator(".count").inner_text() == f"step {last} of {last}"
@@ -781,6 +1196,23 @@ def test_at_phone_width_only_the_drawing_scrolls(browser: Any, make: Callable[[]
             str(graph.nodes[0].id if graph.nodes[0].kind != "constant" else graph.root.id)
         )
         assert page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("direction", ["LR", "RL", "TB", "BT"])
+def test_it_opens_at_the_result_and_fades_where_it_goes_on(browser: Any, direction: str) -> None:
+    inside = """() => { const box = document.querySelector('[data-node="ID"]').getBoundingClientRect(),
+       stage = document.querySelector('.stage').getBoundingClientRect();
+       return stage.left <= box.left && box.right <= stage.right && stage.top <= box.top && box.bottom <= stage.bottom }"""
+    player = play(random_free_mlp(3, 1), direction=direction)
+    with opened(browser, player.html, width=390, reduced_motion="reduce") as page:
+        until(page, f"({inside.replace('ID', str(player.graph.root.id))})()")
+        sides = {side for side in ("left", "right", "top", "bottom") if page.locator(f".view.more-{side}").count()}
+        away = {"LR": "left", "RL": "right", "TB": "top", "BT": "bottom"}
+        assert away[direction] in sides
+        assert away[{"LR": "RL", "RL": "LR", "TB": "BT", "BT": "TB"}[direction]] not in sides
+    with opened(browser, play(Value(1.0, label="x").tanh()).html) as page:
+        assert page.locator("[class*=more-]").count() == 0
 
 
 @pytest.mark.browser

@@ -29,11 +29,12 @@ def curves_svg(f: str, name: str, points: Sequence[Point], here: Point) -> str:
     lower = TOP + PANEL + GAP
     height = lower + PANEL + 40
     jumps = [is_jump(a, b, points) for a, b in pairwise(points)]
+    kinks = [jump or step for jump, step in zip(jumps, steps([p.slope for p in points]), strict=True)]
     pieces = [
         panel(TOP, xs, [(p.x, p.y) for p in points], jumps, (here.x, here.y), here.slope, "data"),
-        panel(lower, xs, [(p.x, p.slope) for p in points], jumps, (here.x, here.slope), None, "grad"),
-        text(LEFT, TOP - 9, f"{f} = {figure(here.y)}", "data", weight="600"),
-        text(LEFT, lower - 9, f"{derivative} = {figure(here.slope)}: the slope of the tangent", "grad", weight="600"),
+        panel(lower, xs, [(p.x, p.slope) for p in points], kinks, (here.x, here.slope), None, "grad"),
+        text(LEFT, TOP - 9, f"{f} over {name}", "data", weight="600"),
+        text(LEFT, lower - 9, f"{derivative}: the slope of the tangent", "grad", weight="600"),
         text((LEFT + WIDTH - RIGHT) / 2, height - 6, f"{name} = {figure(here.x)}", "text", "middle"),
     ]
     words = f"{f} over {name} from {figure(xs[0])} to {figure(xs[1])}: at {name} = {figure(here.x)} it is {figure(here.y)}, "
@@ -141,6 +142,14 @@ def is_jump(a: Point, b: Point, points: Sequence[Point]) -> bool:
     low, high = limits([p.y for p in points], a.y)
     step = abs(b.y - a.y)
     return step > 0.05 * (high - low) and step > 3 * max(abs(a.slope), abs(b.slope)) * (b.x - a.x)
+
+
+def steps(ys: Sequence[float]) -> list[bool]:
+    """Where a curve whose slopes are not known jumps: by a good part of its height, and much more than on either side."""
+    low, high = limits(ys, ys[0])
+    sizes = [abs(b - a) for a, b in pairwise(ys)]
+    around = [max([*sizes[max(i - 1, 0) : i], *sizes[i + 1 : i + 2]], default=math.inf) for i in range(len(sizes))]
+    return [size > 0.1 * (high - low) and size > 5 * other for size, other in zip(sizes, around, strict=True)]
 
 
 def limits(ys: Sequence[float], here: float) -> tuple[float, float]:

@@ -7,13 +7,14 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from functools import cached_property, partial
 from typing import Any, NamedTuple
 
-from ..engine import Value
+from ..engine import Value, topological_sort
 from ..files import write_file
+from ..naming import call_of
 from .dot import dot_source
 from .dot_layout import HOW_TO_GET_DOT, DotError, laid_out_by_dot, run_dot
 from .embed import image
-from .figures import MINUS, figure, shortened, shown
-from .folding import auto, folded
+from .figures import MINUS, figure, shown
+from .folding import folded
 from .layout import ROOT, Layout, Wire, layered
 from .outline import tree
 from .page import page
@@ -29,7 +30,7 @@ ENGINES = ("auto", "dot", "layered")
 FOLDS = ("auto", "atomic", "neuron", "layer", "model")
 ENDINGS = (".svg", ".png", ".pdf", ".dot", ".html")
 VIEWS = {"atomic": "every node", "neuron": "neurons", "layer": "layers", "model": "the model"}
-MOST_NODES, MOST_TEXTS = 10_000, 250  # nodes in a picture; edges on which texts can be read
+MOST_NODES, MOST_TEXTS = 5_000, 250  # nodes in a picture; edges on which texts can be read
 MOST_FOR_DOT = 400  # nodes and edges that `dot` lays out in a second or two
 MOST_IN_PAGE = 2_000  # nodes of a view on a page
 
@@ -67,7 +68,7 @@ def draw(
         fold: parts of a model to draw as one node each: "neuron", "layer" or "model", their names, or "atomic" for none.
         engine: "dot" for Graphviz's layout, "layered" for our own, or "auto": `dot`, if there is one, for graphs that
             are not large and have no parts to frame.
-        limit: more nodes than these are refused; None for any number.
+        limit: more nodes than these, 5,000 if nothing is said, are refused; None for any number.
         legend: whether lines below the picture say what is what.
         room: how many characters every figure has room for at least.
 
@@ -81,6 +82,8 @@ def draw(
         raise ValueError(f"engine='dot': {HOW_TO_GET_DOT}; or leave it to engine='layered', which needs nothing")
     if not isinstance(flow, bool) and flow != "auto":
         raise ValueError(f"unknown flow {flow!r:.80}; expected True, False or 'auto'")
+    if not isinstance(legend, bool):
+        raise ValueError(f"legend should be True or False, got {legend!r:.80}")
     if limit is not None and (isinstance(limit, bool) or not isinstance(limit, int) or limit < 1):
         raise ValueError(f"limit should be a number of nodes, or None for any number, got {limit!r:.80}")
     if isinstance(room, bool) or not isinstance(room, int) or room < 0:
@@ -144,7 +147,7 @@ def number_format(digits: Any) -> Callable[[Any], str]:
 
         def formatted(x: Any) -> str:
             try:
-                return figure(x) if x is None else shortened(format(x, digits), 24).replace("-", MINUS)
+                return figure(x) if x is None else shown(format(x, digits), 24).replace("-", MINUS)
             except (TypeError, ValueError):  # a number that has no such format
                 return figure(x)
 
@@ -156,29 +159,35 @@ def number_format(digits: Any) -> Callable[[Any], str]:
     )
 
 
-def graph_to_draw(root: Value | Snapshot, fold: str | Collection[str], limit: int | None) -> tuple[Snapshot, Snapshot]:
+def graph_to_draw(
+    root: Value | Snapshot, fold: str | Collection[str], limit: int | None, what: str = "picture"
+) -> tuple[Snapshot, Snapshot]:
     """The snapshot of all nodes, and the one folded as asked for, if that is not too large.
 
-    What will be folded may be larger than the limit, ten times as large: its nodes are counted only so far.
+    What can be folded, as parts of a model were called in it, may be larger than the limit, ten times as large: its nodes
+    are counted only so far.
     """
     if not isinstance(root, (Value, Snapshot)):
         raise TypeError(f"expected the Value or the Snapshot to draw, got {root!r:.80} of type {type(root).__name__}")
-    if isinstance(fold, str):
+    if not isinstance(fold, Collection):
         choose("fold", fold, FOLDS)
-    most = None if limit is None else limit if fold == "atomic" else 10 * limit
-    if most is not None and isinstance(root, Value) and counted(root, most + 1) > most:
-        raise ValueError(too_large(f"more than {most:,}", limit))
+    if limit is not None and isinstance(root, Value):
+        most = limit if fold == "atomic" else 10 * limit
+        count = counted(root, most)
+        if count > most or (count > limit and not any(call_of(node) for node in topological_sort(root))):
+            raise ValueError(too_large(f"{count:,}" if count <= most else f"more than {most:,}", limit, what))
     whole = root if isinstance(root, Snapshot) else snapshot(root)
-    graph = auto(whole) if isinstance(fold, str) and fold == "auto" else folded(whole, fold)
+    graph = folded(whole, fold)
     if limit is not None and len(graph.nodes) > limit:
-        raise ValueError(too_large(f"{len(graph.nodes):,}", limit))
+        raise ValueError(too_large(f"{len(graph.nodes):,}", limit, what))
     return whole, graph
 
 
-def too_large(count: str, limit: int | None) -> str:
-    """What to do about a graph that is too large to draw."""
+def too_large(count: str, limit: int | None, what: str) -> str:
+    """What to do about a graph that is too large to draw, or to play."""
+    done, do = ("drawn", "Draw") if what == "picture" else ("played", "Play")
     return (
-        f"a picture of {count} nodes could not be read: up to {limit:,} are drawn. Draw a part (every node is the root of "
+        f"a {what} of {count} nodes could not be read: up to {limit:,} are {done}. {do} a part (every node is the root of "
         "the graph below it), fold the parts of a model (fold='neuron', 'layer' or 'model'), make long sums one node with "
         "autograd.sum or autograd.dot, read the sweep with ledger(root), or ask for it with limit=None"
     )

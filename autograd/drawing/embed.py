@@ -7,12 +7,14 @@ page in its place. There are no ids: the same output may stand on a page any num
 
 import base64
 import html
+import re
 
 STILL = (
     "A still picture: scripts may not run here. In a notebook of your own, run the cell again or trust the notebook "
     "(in JupyterLab: View → Activate Command Palette → Trust Notebook)."
 )
 TALLEST = 4000
+SMALLEST = 0.6  # of a picture's own width: figures of 12 pixels can still be read
 
 # A frame must not look into its page (`sandbox` without `allow-same-origin`), so the page says how tall it is.
 TELL_HEIGHT = """<script>
@@ -39,8 +41,11 @@ this.parentNode.replaceChildren(frame);
 
 
 def image(picture: str, alt: str) -> str:
-    """An SVG as an `<img>`: nothing in it can run, no style or id of it meets the page's, and every notebook keeps it."""
-    return f"<img{attributes(**still(picture, alt))}>"
+    """An SVG as an `<img>`: nothing in it can run, no style or id of it meets the page's, and every notebook keeps it.
+
+    It shrinks to the room that there is, as long as it can be read; then it scrolls.
+    """
+    return f'<div style="overflow-x:auto"><img{attributes(**still(picture, alt))}></div>'
 
 
 def framed(page: str, height: int, title: str) -> str:
@@ -59,13 +64,15 @@ def embedded(page: str, picture: str, height: int, title: str) -> str:
     """
     waiting = {f"data-{name}": value for name, value in frame(page, height, title).items()}
     alive = attributes(**still(picture, title), **waiting, onload=COME_TO_LIFE)
-    return f"<div><img{alive}><p><small>{html.escape(STILL)}</small></p></div>"
+    return f'<div style="overflow-x:auto"><img{alive}><p><small>{html.escape(STILL)}</small></p></div>'
 
 
 def still(picture: str, alt: str) -> dict[str, str]:
     """The attributes of an image."""
     data = base64.b64encode(picture.encode("utf-8", "replace")).decode()
-    return {"src": f"data:image/svg+xml;base64,{data}", "alt": alt, "style": "max-width:100%;height:auto"}
+    width = re.search(r'^<svg[^>]* width="(\d+)', picture)
+    least = f"min-width:{SMALLEST * int(width[1]):.0f}px;" if width else ""
+    return {"src": f"data:image/svg+xml;base64,{data}", "alt": alt, "style": f"max-width:100%;{least}height:auto"}
 
 
 def frame(page: str, height: int, title: str) -> dict[str, str]:

@@ -22,8 +22,7 @@ function render({ model, el }) {
   const message = element("p", { class: "message", role: "status" });
   const graph = element("div", { class: "graph", role: "group", "aria-label": "Graph", tabindex: "0" });
   const curves = element("div", { class: "curves" });
-  const root = element("div", { class: "autograd-explorer" },
-    element("div", { class: "side" }, controls, result, message, curves), graph);
+  const root = element("div", { class: "autograd-explorer" }, graph, element("div", { class: "side" }, controls, result, message), curves);
   el.append(root);
   controls.addEventListener("keydown", (event) => { // JupyterLab would take them, and no slider move
     if (/^(Arrow|Home|End|Page)/.test(event.key)) event.stopPropagation();

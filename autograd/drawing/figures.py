@@ -12,21 +12,32 @@ MINUS, ELLIPSIS = "\N{MINUS SIGN}", "\N{HORIZONTAL ELLIPSIS}"
 def figure(x: Any, digits: int = 4) -> str:
     """A number with four (or so many) significant digits: 2.000, −0.07065, 1.234e5, ∞.
 
-    Exact numbers that are short stay exact. None, a number that is not known or not computed yet, is a dash.
+    Exact numbers that are short stay exact. None, a number that is not known or not computed yet, is a dash. A zero has
+    no sign.
     """
     if x is None:
         return "\N{EN DASH}"
     if not isinstance(x, float):
         written = str(x)
-        if len(written) <= 12 or not hasattr(x, "__float__"):
+        rounded = None if len(written) <= 12 else as_float(x)
+        if rounded is None:
             return shortened(written, 24).replace("-", MINUS)
-        x = float(x)
+        x = rounded
     if not math.isfinite(x):
         return "NaN" if math.isnan(x) else "∞" if x > 0 else MINUS + "∞"
-    mantissa, e, exponent = f"{x:#.{digits}g}".partition("e")
+    mantissa, e, exponent = f"{x or 0.0:#.{digits}g}".partition("e")
     if mantissa.endswith("."):  # 1234. has its four digits already
         mantissa = mantissa[:-1]
     return (mantissa + (e and f"e{int(exponent)}")).replace("-", MINUS)
+
+
+def as_float(x: Any) -> float | None:
+    """An exact number, rounded; None for one that has no float: an expression, or too large, or too close to 0."""
+    try:
+        rounded = float(x)
+        return rounded if math.isfinite(rounded) and (rounded or x == 0) else None
+    except (TypeError, ValueError, ArithmeticError):
+        return None
 
 
 def shown(label: Any, limit: int = 40) -> str:
@@ -61,12 +72,25 @@ def pad(written: str, width: int) -> str:
     return written + " " * (width - columns(written))
 
 
+def is_number(figure: str) -> bool:
+    """Whether a figure has digits to be aligned: ∞, NaN, a dash and words have none."""
+    return re.match(f"[{MINUS}-]?[0-9]", figure) is not None
+
+
+def after_point(figure: str) -> int:
+    """How many columns a figure takes from its decimal point on; 0 if it has none."""
+    return columns(figure) - columns(figure.partition(".")[0])
+
+
 def aligned(figures: Sequence[str]) -> list[str]:
-    """Figures padded to one width, their decimal points below each other."""
-    halves = [written.partition(".") for written in figures]
-    left = max([columns(whole) for whole, _, _ in halves], default=0)
-    right = max([columns(point + rest) for _, point, rest in halves], default=0)
-    return [" " * (left - columns(whole)) + whole + pad(point + rest, right) for whole, point, rest in halves]
+    """Figures padded to one width, their decimal points below each other; what is no number ends where numbers end."""
+    numbers = [written for written in figures if is_number(written)]
+    right = max(map(after_point, numbers), default=0)
+    ends = [right - after_point(written) if is_number(written) else 0 for written in figures]
+    width = max([columns(written) + end for written, end in zip(figures, ends, strict=True)], default=0)
+    return [
+        " " * (width - end - columns(written)) + written + " " * end for written, end in zip(figures, ends, strict=True)
+    ]
 
 
 def grid(cells: Sequence[Sequence[str]]) -> list[str]:

@@ -15,6 +15,7 @@ from .scopes import Scope
 from .snapshot import Edge, Node, Snapshot, with_formulas
 
 MOST_TRIED = 20
+MOST_NAMED = 12  # parts in an error
 LEVELS = ("atomic", "neuron", "layer", "model")
 Fold = str | Collection[str]
 
@@ -25,15 +26,19 @@ def folded(graph: Snapshot, fold: Fold) -> Snapshot:
     Args:
         graph: of `snapshot(root)`.
         fold: "atomic" folds nothing, "neuron" the scopes that contain no other, "layer" those that contain only such,
-            "model" the outermost ones; or a collection of names of scopes, or of parts to fold every call of them. To unfold
-            one of a level, fold the others: `names(graph, "layer") - {"layers.1"}`.
+            "model" the outermost ones, "auto" what makes it small; or the name of a scope, or of a part to fold every call
+            of it, or a collection of such names, with or without that of the model that they lie in. To unfold one of a
+            level, fold the others: `names(graph, "layer") - {"layers.1"}`.
 
     A folded scope is a node of the kind "group". Constants in it, and parameters that nothing else uses, disappear in it;
     parameters that several calls of a part use become one node of the part. A scope stays unfolded if what it computes
-    goes out and comes back into it, so that its node would be its own ancestor.
+    goes out and comes back into it, so that its node would be its own ancestor. The folded graph keeps the one it was made
+    of as its `whole`, and each node that shows one number says in `of` whose number that is there.
 
-    Raises ValueError for a name that is neither a level nor a scope's, and for a graph that is folded already.
+    Raises ValueError for what is neither a level nor the name of a scope or a part, and for a graph that is folded already.
     """
+    if isinstance(fold, str) and fold == "auto":
+        return auto(graph)
     wanted = chosen(graph, fold)
     if wanted and is_folded(graph):
         raise ValueError(
@@ -101,29 +106,47 @@ def heights(graph: Snapshot) -> list[list[Scope]]:
 
 def chosen(graph: Snapshot, fold: Fold) -> set[int]:
     """The ids of the scopes to fold."""
-    if isinstance(fold, str):
-        if fold not in LEVELS:
-            raise ValueError(
-                f"unknown fold {fold!r:.80}: it is one of {', '.join(LEVELS)}, or a list of names of scopes"
-            )
-        levels = heights(graph)
+    if isinstance(fold, str) and fold in LEVELS:
+        by_height = heights(graph)
         if fold == "model":
             return {scope.id for scope in graph.scopes if scope.parent is None}
-        if fold == "atomic" or not levels:
+        if fold == "atomic" or not by_height:
             return set()
-        return {scope.id for scope in levels[min(LEVELS.index(fold), len(levels)) - 1]}
-    by_name = defaultdict(set)
+        return {scope.id for scope in by_height[min(LEVELS.index(fold), len(by_height)) - 1]}
+    called = by_name(graph)
+    wanted = {fold} if isinstance(fold, str) else fold
+    for name in wanted:
+        if name not in called:
+            levels = ", ".join(map(repr, ("auto", *LEVELS)))
+            expected = f"unknown fold {name!r:.80}; expected one of {levels}, or the name of a part"
+            problem = expected if isinstance(fold, str) else f"no scope is called {name!r:.80}"
+            raise ValueError(f"{problem}. {parts_told(graph, name, called)}")
+    return {i for name in wanted for i in called[name]}
+
+
+def by_name(graph: Snapshot) -> dict[str, set[int]]:
+    """The scopes by all that they go by: the name of the call and of its part, and both as `label` has them, "m.layers.0"."""
+    called = defaultdict(set)
+    outermost: list[str] = []  # of each scope what the part is called that it lies in
     for scope in graph.scopes:
-        by_name[scope.name].add(scope.id)
-        by_name[scope.part].add(scope.id)
-    for name in fold:
-        if name not in by_name:
-            near = get_close_matches(str(name), by_name) or sorted(by_name)[:8]
-            raise ValueError(
-                f"no scope is called {name!r:.80}: "
-                + (f"there are {', '.join(near)}" if near else "this graph has none, since no module was called in it")
-            )
-    return {i for name in fold for i in by_name[name]}
+        top = scope.part if scope.parent is None else outermost[scope.parent]
+        outermost.append(top)
+        for name in (scope.name, scope.part):
+            called[name].add(scope.id)
+            if scope.parent is not None and not name.startswith(f"{top}."):
+                called[f"{top}.{name}"].add(scope.id)
+    return called
+
+
+def parts_told(graph: Snapshot, name: Any, called: Collection[str]) -> str:
+    """For an error: what may have been meant, and the parts that there are."""
+    parts = list(dict.fromkeys([scope.part for scope in graph.scopes]))
+    if not parts:
+        return "This graph has no parts, since no module was called in it"
+    near = get_close_matches(str(name), called)
+    more = f" and {len(parts) - MOST_NAMED:,} more" if len(parts) > MOST_NAMED else ""
+    meant = f"Perhaps {' or '.join(near)} was meant; there" if near else "There"
+    return f"{meant} are {', '.join(parts[:MOST_NAMED])}{more}"
 
 
 def grouped(graph: Snapshot, wanted: Collection[int]) -> list[int | None]:
@@ -260,7 +283,7 @@ class Folding:
     def snapshot(self) -> Snapshot:
         """The folded graph."""
         nodes = [self.node(i)._replace(id=new, mark="") for new, i in enumerate(self.order)]
-        return Snapshot(with_formulas(nodes), tuple(self.scopes.values()))
+        return Snapshot(with_formulas(nodes), tuple(self.scopes.values()), self.graph)
 
     def node(self, i: int) -> Node:
         """What stands for a node."""
@@ -271,7 +294,7 @@ class Folding:
             return self.pool_node(*self.pools[i])
         node = self.graph.nodes[i]
         edges = [edge._replace(parent=self.place[edge.parent]) for edge in node.edges]
-        return node._replace(edges=tuple(edges), scope=self.scope(node.scope))
+        return node._replace(edges=tuple(edges), scope=self.scope(node.scope), of=i)
 
     def pool_node(self, part: str, pool: Sequence[Node]) -> Node:
         """The parameters of one part."""
@@ -299,6 +322,7 @@ class Folding:
             outputs=tuple([(self.output_name(node, scope), node.data, node.grad) for node in outputs])
             if len(outputs) > 1
             else (),
+            of=outputs[0].id if len(outputs) == 1 else None,
         )
 
     def output_name(self, node: Node, folded: Scope) -> str:
@@ -318,26 +342,26 @@ class Folding:
         members, outputs = self.members[group], self.outputs[group]
         one: Any = 1.0 if type(outputs[0].data) is float else 1
         alone = len(outputs) == 1
-        inside: dict[int, Any] = {outputs[0].id: one} if alone else {node.id: None for node in members}
+        inside: dict[int, Any] = {node.id: one if alone else None for node in outputs}
         outside: dict[int, Any] = {}  # a node's id -> d output / d node, in the group and beyond
-        carrying: set[int] = set()
+        reached = {node.id for node in outputs}  # those that a gradient flows to: not by way of what was not chosen
         for node in reversed(members):
             upstream = inside.get(node.id, one * 0)
             for edge in node.edges:
                 sums = inside if self.groups[edge.parent] == group else outside
                 if edge.carries:
-                    carrying.add(edge.parent)
                     term = None if upstream is None or edge.local is None else upstream * edge.local
+                    sums[edge.parent] = added(sums[edge.parent], term) if edge.parent in sums else term
+                    if node.id in reached or term is None or bool(term != 0):  # 0 x infinity goes on everywhere
+                        reached.add(edge.parent)
                 elif edge.local is not None and sums is outside and alone:
-                    term = one * 0
-                else:
-                    continue
-                sums[edge.parent] = added(sums[edge.parent], term) if edge.parent in sums else term
+                    sums.setdefault(edge.parent, one * 0)
         edges: dict[int, Edge] = {}
         for parent in [parent for node in members for parent in node.parents if self.groups[parent] != group]:
             place = self.place[parent]
-            carries = parent in carrying or (place in edges and edges[place].carries)
-            edges[place] = Edge(place, None if self.several(parent) else outside.get(parent), None, carries)
+            carries = parent in reached or (place in edges and edges[place].carries)
+            local = outside.get(parent) if alone and not self.several(parent) else None
+            edges[place] = Edge(place, local, None, carries)
         return tuple(edges.values())
 
     def several(self, i: int) -> bool:

@@ -72,7 +72,7 @@ class Layout(NamedTuple):
 class Item:
     """What has a place of its own: a node's box, the label of an edge, or a bend in long edges."""
 
-    __slots__ = ("after", "before", "breadth", "column", "kind", "length", "port", "scope", "x", "y")
+    __slots__ = ("after", "before", "breadth", "column", "kind", "length", "port", "pull", "scope", "x", "y")
 
     def __init__(self, kind: str, column: int, length: float, breadth: float, scope: int, port: float = 0.0) -> None:
         self.kind, self.column, self.scope = kind, column, scope
@@ -80,6 +80,7 @@ class Item:
         self.port = port  # where lines meet it, from its middle
         self.before: list[Item] = []  # what it is joined to in the column before
         self.after: list[Item] = []  # and after
+        self.pull = 1.0  # how much heed is paid to where it stands
         self.x = self.y = 0.0  # its middle
 
 
@@ -117,9 +118,14 @@ def layered(
     columns = gather(boxes, max(starts, default=0) * step + 1)
     columns, order = untangle(columns, nest)
     strips, bands = stand(columns, nest, order, ends, level)
+    weigh(columns)
     settle(strips)
     straighten(ways, strips)
-    return measure(boxes, ways, columns, nest, ends, bands, direction)
+    layout = measure(boxes, ways, columns, nest, ends, bands, direction)
+    for item in itertools.chain.from_iterable(columns):  # in cycles, which only the garbage collector would find
+        item.before.clear()
+        item.after.clear()
+    return layout
 
 
 # ---- columns -------------------------------------------------------------------------------------------------------
@@ -430,6 +436,7 @@ class Strip(NamedTuple):
 
 
 INFINITE = float("inf")
+LEAST_PULL = 0.0005  # of a leaf, where an operation on leaves has 1
 
 
 def stand(
@@ -515,6 +522,17 @@ def overlapping(
         yield (first, last), sorted(together, key=lambda part: (order[part], part))
 
 
+def weigh(columns: Sequence[Sequence[Item]]) -> None:
+    """Let what has a long computation behind it pull more than what has a short one, and a leaf next to nothing.
+
+    So the main line of a computation runs level, and what is added to it on the way gives way to it.
+    """
+    depth: dict[Item, int] = {}
+    for item in itertools.chain.from_iterable(columns):
+        depth[item] = max([depth[other] for other in item.before], default=0) + (item.kind == "box")
+        item.pull = max(LEAST_PULL, (depth[item] - 1.0) ** 4)
+
+
 def settle(strips: Sequence[Strip]) -> None:
     """Give every item its height: packed first, then near its neighbours, to and fro."""
     for strip in strips:
@@ -530,8 +548,9 @@ def space(strip: Strip, forward: bool | None) -> None:
     """Move each item of a strip as near to the middle of its neighbours as can be, in order and without overlap.
 
     Measured from where the items would stand if they were packed, their places must only not decrease. The best such
-    places (least squares) are found by merging those that want to pass each other into one block at their mean. An item
-    without neighbours stays where it is, but gives way. A bend that continues a bend has more weight: lines become straight.
+    places (least squares) are found by merging those that want to pass each other into one block at their mean. Each has the
+    weight of its pull, and so has it among the neighbours of another. An item without neighbours stays where it is, but
+    gives way. A bend that continues a bend has more weight: lines become straight.
     """
     top = 0.0
     blocks: list[tuple[float, float, list[tuple[Item, float]]]] = []  # mean, weight, items with their packed places
@@ -539,11 +558,14 @@ def space(strip: Strip, forward: bool | None) -> None:
         around = () if forward is None else item.before if forward else item.after
         packed = top + item.breadth / 2
         top += item.breadth + ROW_GAP
-        weight = 0.01
+        weight = LEAST_PULL / 5
         wanted = item.y
         if around:
-            wanted = sum([other.y + other.port for other in around]) / len(around) - item.port
-            weight = 4.0 if item.kind == "bend" and any(other.kind == "bend" for other in around) else 1.0
+            pull = sum([other.pull for other in around])
+            wanted = sum([other.pull * (other.y + other.port) for other in around]) / pull - item.port
+            weight = item.pull
+            if item.kind == "bend" and any(other.kind == "bend" for other in around):
+                weight = 4.0 * max(1.0, weight)
         mean, members = wanted - packed, [(item, packed)]
         while blocks and blocks[-1][0] > mean:
             other_mean, other_weight, others = blocks.pop()

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple, overload
 
 from ..engine import Value
 from .figures import aligned, columns, figure, formula_text, grid, shown
-from .snapshot import Snapshot, snapshot
+from .snapshot import MOST_SWEPT, Snapshot, refuse_too_large, snapshot, unknown
 from .tables import html_table
 
 NOTHING = "Nothing flows: a leaf has no parents that it could hand its gradient to."
@@ -36,8 +36,8 @@ class Ledger(Sequence[Contribution]):
     and grad_after. Of more than 200 rows the table shows the first and the last; the records are all there.
     """
 
-    def __init__(self, rows: Sequence[Contribution]) -> None:
-        self.rows = tuple(rows)
+    def __init__(self, rows: Sequence[Contribution], warnings: Sequence[str] = ()) -> None:
+        self.rows, self.warnings = tuple(rows), tuple(warnings)
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -47,7 +47,7 @@ class Ledger(Sequence[Contribution]):
     @overload
     def __getitem__(self, index: slice) -> "Ledger": ...
     def __getitem__(self, index: int | slice) -> "Contribution | Ledger":
-        return Ledger(self.rows[index]) if isinstance(index, slice) else self.rows[index]
+        return Ledger(self.rows[index], self.warnings) if isinstance(index, slice) else self.rows[index]
 
     def __iter__(self) -> Iterator[Contribution]:
         return iter(self.rows)
@@ -90,8 +90,9 @@ class Ledger(Sequence[Contribution]):
 
     @property
     def notes(self) -> list[str]:
-        """What marks are, where there are some."""
-        return [MARKS] if any("#" in f"{row.node} {row.parent} {row.formula}" for row in self.shown) else []
+        """The sentences below the table: on marks, where there are some, and warnings."""
+        marked = any("#" in f"{row.node} {row.parent} {row.formula}" for row in self.shown)
+        return [*[MARKS] * marked, *self.warnings]
 
     def cells(self) -> list[tuple[str, ...]]:
         """The rows that are shown as texts, figures aligned at their decimal points."""
@@ -114,24 +115,32 @@ class Ledger(Sequence[Contribution]):
         )
 
 
-def ledger(root: Value | Snapshot) -> Ledger:
+def ledger(root: Value | Snapshot, limit: int | None = MOST_SWEPT) -> Ledger:
     """The backward sweep from `root`, as records of what every node hands to each of its parents.
 
     It replays the sweep from the recorded numbers, from gradients of 0 and without touching any `grad`, so it can be read
-    before `backward()` as well as after. Constants take no gradient and have no row; to what a choice such as `maximum`
-    did not choose the contribution is exactly 0. A node made by hand without a derivative hands nothing on.
+    before `backward()` as well as after; it is this one sweep, where `grad` and drawings have the sum of all that were run.
+    Constants take no gradient and have no row; to what a choice such as `maximum` did not choose the contribution is
+    exactly 0. A node made by hand without a derivative hands nothing on.
 
-    Raises TypeError if `root` is not a Value.
+    Args:
+        root: the result, or a snapshot of its graph.
+        limit: more nodes than these are refused; None for any number.
+
+    Raises TypeError if `root` is not a Value; ValueError for a graph that is too large, for folded parts with several
+    outputs, and for a closure made by hand that is not linear, since no one number goes back through these.
     """
+    refuse_too_large(root, limit, "ledger()")
     graph = root if isinstance(root, Snapshot) else snapshot(root)
-    one = 1.0 if isinstance(graph.root.data, float) else 1
-    grads: dict[int, Any] = {graph.root.id: one}
-    zero = one * 0
+    grads: dict[int, Any] = {graph.root.id: graph.seed}
+    zero = graph.seed * 0
     rows = []
     for node in reversed(graph.nodes):
         upstream = grads.get(node.id, zero)
         for edge in node.edges:
             parent = graph.nodes[edge.parent]
+            if edge.unknown or parent.outputs:
+                raise unknown(node, parent)
             if parent.kind == "constant" or edge.local is None:
                 continue
             before = grads.get(parent.id)
@@ -150,7 +159,7 @@ def ledger(root: Value | Snapshot) -> Ledger:
                     grads.get(parent.id, zero),
                 )
             )
-    return Ledger(rows)
+    return Ledger(rows, graph.warnings)
 
 
 def equations(formulas: Sequence[str | None], numbers: Sequence[Any]) -> list[str]:

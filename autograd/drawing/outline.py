@@ -15,6 +15,7 @@ from .snapshot import Edge, Node, Snapshot, counted, snapshot
 LINES = 200  # what a reader may still want to scroll through
 DEEPEST = 6  # levels of branches; what lies deeper is continued below, so that lines fit a terminal
 LARGEST = 50_000  # nodes; a snapshot of so many takes seconds
+LONGEST = 240  # characters of what an operation computes
 
 
 class Row(NamedTuple):
@@ -52,7 +53,7 @@ class Outline:
             notes.append(f"… and {rest}: tree(y, limit={2 * self.limit}) shows more, tree(x) what is below x.")
         if any("#" in row.written + row.formula for row in self.rows):
             notes.append(MARKS)
-        return notes
+        return notes + self.graph.warnings
 
     def lines(self) -> list[str]:
         """The lines of the tree, figures aligned, below the heads of their columns and a rule."""
@@ -100,7 +101,7 @@ def tree(root: Value | Snapshot, limit: int = LINES) -> Outline:
 
     Raises TypeError if `root` is not a Value, ValueError if `limit` is not positive or the graph has over 50,000 nodes.
     """
-    if not isinstance(limit, int) or limit < 1:
+    if isinstance(limit, bool) or not isinstance(limit, int) or limit < 1:
         raise ValueError(f"limit is the most lines to show, a positive int, got {limit!r:.80}")
     if isinstance(root, Value) and counted(root, LARGEST) > LARGEST:
         raise ValueError(f"the graph has more than {LARGEST:,} nodes: give tree() one of its parts, tree(x)")
@@ -185,14 +186,13 @@ def called(graph: Snapshot, node: Node) -> str:
 def computed(graph: Snapshot, node: Node) -> str:
     """An operation as one writes it, in the names of its parents: "a*b", "tanh(e)", "· + 5"; "·" has no name."""
     parents = [graph.nodes[i] for i in node.parents]
-    operands = [operand(parent) for parent in parents[:6]]
-    places = [Symbol(f"operand{i}") for i in range(len(parents))]
-    written = expression(node.rule, places) if node.rule else None
+    places = [f"operand{i}" for i in range(len(parents))]
+    written = expression(node.rule, [Symbol(place) for place in places]) if node.rule else None
     if written is None:
-        more = ["…"] * (len(parents) > len(operands))
-        return shortened(f"{shown(node.operation, 24) or 'made'}({', '.join([*operands, *more])})", 48)
-    names = [x if re.fullmatch(r"[\w.#·]+", x) else f"({x})" for x in operands]
-    return re.sub(r"operand(\d)", lambda found: names[int(found[1])], formula_text(text(written)))
+        operands = [operand(parent) for parent in parents[:6]] + ["…"] * (len(parents) > 6)
+        return shortened(f"{shown(node.operation, 24) or 'made'}({', '.join(operands)})", 48)
+    names = [x if re.fullmatch(r"[\w.#·]+", x) else f"({x})" for x in map(operand, parents)]
+    return shown(formula_text(text(written, dict(zip(places, names, strict=True)))), LONGEST)
 
 
 def operand(node: Node) -> str:

@@ -4,7 +4,7 @@ import html
 from collections.abc import Mapping
 
 from .figures import shown
-from .palette import FONT, PALETTE
+from .palette import FONT, css_variables
 
 
 def page(title: str, views: Mapping[str, str], first: str, theme: str = "auto") -> str:
@@ -18,7 +18,10 @@ def page(title: str, views: Mapping[str, str], first: str, theme: str = "auto") 
         f'<label for="show{i}">{html.escape(words)}</label>'
         for i, words in enumerate(names)
     )
-    panels = "".join(f'<div class="view" id="view{i}">{svg}</div>' for i, svg in enumerate(views.values()))
+    panels = "".join(
+        f'<div class="view" id="view{i}" tabindex="0" role="region" aria-label="Drawing">{svg}</div>'
+        for i, svg in enumerate(views.values())
+    )
     seen = ",".join(f"#show{i}:checked~#view{i}" for i in range(len(names)))
     choice = f"<fieldset><legend>What is drawn as one box</legend>{buttons}{panels}</fieldset>" if several else panels
     return f"""<!DOCTYPE html>
@@ -39,7 +42,12 @@ label {{ border-radius: 6px; }}
 label:hover {{ background: var(--box); cursor: pointer; }}
 input:checked + label {{ background: var(--text); color: var(--paper); }}
 input:focus-visible + label {{ outline: 3px solid var(--data); outline-offset: 2px; }}
-.view {{ overflow: auto; }}
+.view {{ overflow: auto; max-height: max(300px, calc(100vh - 150px)); border: 1px solid var(--frame); }}
+.view {{ border-radius: 6px; }}
+.view:focus-visible {{ outline: 3px solid var(--data); }}
+.view svg {{ display: block; margin: 0 auto; max-width: none !important; }}
+.view::-webkit-scrollbar {{ width: 12px; height: 12px; }}
+.view::-webkit-scrollbar-thumb {{ background: var(--line); border: 3px solid var(--paper); border-radius: 6px; }}
 {f".view {{ display: none; }} {seen} {{ display: block; }}" if several else ""}
 </style>
 </head>
@@ -55,7 +63,7 @@ def colours(theme: str) -> str:
     """The palette as variables of the page."""
 
     def variables(shade: int) -> str:
-        return ":root{" + "".join([f"--{use}:{pair[shade]};" for use, pair in PALETTE.items()]) + "}"
+        return f":root{{{css_variables(shade)}}}"
 
     if theme != "auto":
         return f":root{{color-scheme:{theme}}}{variables(int(theme == 'dark'))}"

@@ -13,3 +13,8 @@ PALETTE = {  # what is drawn: (in light, in dark)
     "scope": ("#f1f5f9", "#131c31"),  # the ground and the frame of a part of a model
     "scope-line": ("#cbd5e1", "#334155"),
 }
+
+
+def css_variables(shade: int) -> str:
+    """The palette as CSS variables: of light, 0, or of dark, 1."""
+    return "".join([f"--{use}:{pair[shade]};" for use, pair in PALETTE.items()])

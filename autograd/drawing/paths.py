@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, overload
 from ..engine import Constant, Value, gradients, topological_sort
 from .figures import MINUS, aligned, columns, figure, formula_text, pad
 from .ledger import MARKS, short_name
-from .snapshot import Node, Snapshot, snapshot
+from .snapshot import MOST_SWEPT, Node, Snapshot, refuse_too_large, snapshot, unknown
 from .tables import html_table
 
 WIDE = 100  # columns; a table that is wider has each path's arithmetic on a line of its own
@@ -41,10 +41,16 @@ class Paths:
     """
 
     def __init__(
-        self, listed: Sequence[Path], count: int, total: Any, rest: Any, ends: tuple[Node | None, Node]
+        self,
+        listed: Sequence[Path],
+        count: int,
+        total: Any,
+        rest: Any,
+        ends: tuple[Node | None, Node],
+        warnings: Sequence[str] = (),
     ) -> None:
         self.listed, self.count, self.total, self.rest = tuple(listed), count, total, rest
-        self.ends = ends
+        self.ends, self.warnings = ends, tuple(warnings)
 
     def __len__(self) -> int:
         return len(self.listed)
@@ -92,8 +98,9 @@ class Paths:
 
     @property
     def notes(self) -> list[str]:
-        """What marks are, where there are some."""
-        return [MARKS] if any("#" in f"{path.names}{path.formulas}" for path in self.listed) else []
+        """The sentences below the table: on marks, where there are some, and warnings."""
+        marked = any("#" in f"{path.names}{path.formulas}" for path in self.listed)
+        return [*[MARKS] * marked, *self.warnings]
 
     def cells(self) -> list[tuple[str, str, str]]:
         """The lines of the table: a path, its arithmetic and its product; then the sums."""
@@ -142,13 +149,14 @@ class Paths:
         return html_table(heads, rows, self.notes, left=(0, 2), caption=self.heading)
 
 
-def paths(y: Value | Snapshot, x: Any, most: int = 10) -> Paths:
+def paths(y: Value | Snapshot, x: Any, most: int = 10, limit: int | None = MOST_SWEPT) -> Paths:
     """dy/dx as a sum over the paths from x to y, each the product of its local derivatives, the largest |product| first.
 
     All are counted, and summed, without being listed: 2**60 paths take no longer than 60. A path by which a
     choice (`maximum`, `relu`, ...) carries nothing is counted, as it is there in the drawing; its product is exactly 0.
     Where an operand comes twice, as in `a * a`, there are two paths. Of paths with the same |product| the one whose nodes
-    have the smaller numbers comes first; NaN comes before all numbers.
+    have the smaller numbers comes first; NaN comes before all numbers, and what has no size, as an expression, after them.
+    It is one sweep from y that is told, where `grad` has the sum of all that were run.
 
     >>> a = Value(3.0, label="a")
     >>> paths(a * a + a, a).count
@@ -158,9 +166,11 @@ def paths(y: Value | Snapshot, x: Any, most: int = 10) -> Paths:
         y: the result, or a snapshot of its graph.
         x: the Value to differentiate with respect to, a leaf or any other; with a snapshot, a node of it.
         most: how many paths are listed.
+        limit: more nodes than these are refused; None for any number.
 
     Raises TypeError for what is no Value, and for a constant, which takes no gradient; ValueError if `most` is negative,
-    for a node that is no part of the snapshot, and for a folded part without local derivatives.
+    for a graph that is too large, for a node that is no part of the snapshot, and, on the way from x to y, for a folded part
+    with several outputs and for a closure made by hand that is not linear, which have no local derivatives.
     """
     if isinstance(most, bool) or not isinstance(most, int) or most < 0:
         raise ValueError(f"most is how many paths to list, an int of 0 or more, got {most!r:.80}")
@@ -174,6 +184,7 @@ def paths(y: Value | Snapshot, x: Any, most: int = 10) -> Paths:
         for given in (y, x):
             if not isinstance(given, Value):
                 raise TypeError(f"paths(y, x) takes Values, got {given!r:.80} of type {type(given).__name__}")
+        refuse_too_large(y, limit, "paths()")
         graph, nodes = snapshot(y), tuple(topological_sort(y))
         start = next((node for node, value in zip(graph.nodes, nodes) if value is x), None)
     if (start and start.kind == "constant") or isinstance(x, Constant):
@@ -188,7 +199,7 @@ def paths(y: Value | Snapshot, x: Any, most: int = 10) -> Paths:
         as_path(graph, nodes, start, steps, found.zero if product is None else product)
         for product, steps in found.listed
     ]
-    return Paths(listed, found.count, total, found.rest(), (start, graph.root))
+    return Paths(listed, found.count, total, found.rest(), (start, graph.root), graph.warnings)
 
 
 Step = tuple[int, int]  # one edge: (id of the node, number of the operand)
@@ -202,7 +213,7 @@ class Search:
 
     def __init__(self, graph: Snapshot, x: Node, most: int) -> None:
         self.graph, self.x = graph, x
-        self.one = 1.0 if isinstance(graph.root.data, float) else 1
+        self.one = graph.seed
         self.zero = self.one * 0
         self.tangents = self.forward()
         self.count, self.total = self.sweep()
@@ -211,10 +222,10 @@ class Search:
     def leading(self, node: Node) -> list[tuple[int, int, Any]]:
         """(operand, parent, local derivative) of a node, as far as they lead to x; None where a choice carries nothing."""
         found = [(place, edge) for place, edge in enumerate(node.edges) if edge.parent in self.tangents]
-        if node.kind == "group" and any(edge.local is None for _, edge in found):
-            raise ValueError(
-                f"{node.name} is a folded part with several outputs: give a snapshot in which it is not folded"
-            )
+        for _, edge in found:
+            parent = self.graph.nodes[edge.parent]
+            if edge.unknown or (edge.local is None and (node.outputs or parent.outputs)):
+                raise unknown(node, parent)
         return [
             (place, edge.parent, edge.local if edge.carries else None)
             for place, edge in found
@@ -310,10 +321,16 @@ def total(terms: Sequence[Any], zero: Any) -> Any:
 
 
 def size(product: Any) -> tuple[int, Any]:
-    """What paths are sorted by: NaN first, then the largest |product|."""
+    """What paths are sorted by: NaN first, then the largest |product|, then what has no size, as a SymPy symbol."""
     if product is None:
         return 1, 0
-    return (1, -abs(product)) if product == product else (0, 0)
+    try:
+        is_nan = math.isnan(float(abs(product)))
+    except OverflowError:  # an exact number, and a large one
+        is_nan = False
+    except (TypeError, ValueError, ArithmeticError):
+        return 2, 0
+    return (0, 0) if is_nan else (1, -abs(product))
 
 
 def as_path(graph: Snapshot, nodes: Sequence[Any], x: Node, steps: list[Step], product: Any) -> Path:

@@ -3,6 +3,9 @@
 // player.py puts this file behind recompute.js (the graph's numbers, as pure functions) into one function of the page, so that
 // nothing is global. All that is shown follows from two things: `step`, and the numbers in `now`. Step -1 is before the
 // sweep, step 0 gives the root its gradient of 1, and step k is the k-th contribution of the ledger. A step touches one node and two edges.
+//
+// What is drawn is `graph`; what is computed, `whole`. They differ where parts are folded, and a drawn node then says by `of`
+// whose number it shows. Leaves, and with them sliders, are those of the whole graph.
 
 const player = document.currentScript.closest(".autograd-player");
 const told = JSON.parse(player.querySelector("script[type='application/json']").textContent);
@@ -13,31 +16,47 @@ const MINUS = "\u2212";
 const DASH = "\u2013";
 const MOST_PATHS = 8;
 const MOST_SLIDERS = 12;
+const MOST_IN_PART = 24;
 const LONG_PATH = 9;
+const LONG_NAME = 19; // of a slider
 const FEW = 60; // lines that can be bold at once
+const MARGIN = 32; // pixels around what is kept in view, which do not fade
 const READABLE = 0.8; // of the drawing's own size
 
 // ---- the numbers of now, and the sweep over them ----------------------------------------------------------------------
 
-const graph = prepare(told.graph, RULES);
+const isFolded = Boolean(told.graph.whole);
+const whole = prepare(told.graph.whole ?? told.graph, RULES);
+const graph = isFolded ? prepareFolded(told.graph, whole) : whole;
 const root = graph.root;
-const refusal = told.graph.refusal ? `No sliders here: ${told.graph.refusal}.` : verify(graph);
+const mismatch = told.graph.refusal ? null : isFolded ? verifyFolded(graph, whole) : verify(graph);
+const refusal = told.graph.refusal ? `No sliders here: ${told.graph.refusal}.` : mismatch;
 const recomputes = refusal === null;
+const reason = recomputes ? "" : refusal.slice(refusal.indexOf(": ") + 2);
+const leafOf = (id) => (isFolded ? graph.nodes[id].of : id); // in the whole graph
 let now = recorded();
 
 function recorded() { // Python's own numbers
-  const found = { data: graph.data, ...sweep(graph, graph.data, graph.nodes.map((node) => node.slopes)) };
+  const swept = sweep(graph, graph.data, graph.nodes.map((node) => node.slopes));
+  const found = { graph, data: graph.data, leaves: whole.data, leafGrads: isFolded ? sweep(whole, whole.data).grads : swept.grads, ...swept };
   if (!exact) return found;
   const grads = nodes.map(() => exact.zero);
   grads[root] = exact.seed;
   const steps = found.steps.map((step, k) => ({ ...step, ...exact.steps[k] }));
   for (const { parent, after } of steps) grads[parent] = after;
-  return { data: exact.data, slopes: exact.slopes, grads, steps };
+  return { ...found, data: exact.data, slopes: exact.slopes, grads, steps };
 }
 
-function recompute(data) { // the same for leaves that were moved
-  const found = forward(graph, data);
-  now = { data: found, ...sweep(graph, found) };
+function recompute(leaves) { // the same for leaves that were moved: `leaves` and `leafGrads` are of all nodes of the whole graph
+  const found = forward(whole, leaves);
+  const slopes = slopesOf(whole, found);
+  const swept = sweep(whole, found, slopes);
+  if (!isFolded) {
+    now = { graph, data: found, leaves: found, leafGrads: swept.grads, ...swept };
+    return;
+  }
+  const at = foldedAt(graph, whole, found, slopes);
+  now = { graph: at.graph, data: at.data, leaves: found, leafGrads: swept.grads, ...sweep(at.graph, at.data, at.slopes) };
 }
 
 const last = now.steps.length;
@@ -52,8 +71,10 @@ now.steps.forEach(({ parent }, i) => {
 });
 
 function carriesNothing(id, operand) { // to a constant, or to what a choice did not choose
-  return exact ? !exact.carries[id][operand] : !carries(graph.nodes[id], now.slopes[id][operand]);
+  return exact ? !exact.carries[id][operand] : !carries(now.graph.nodes[id], now.slopes[id][operand], operand);
 }
+
+const didNotChoose = (id) => (nodes[id].kind === "group" ? "has chosen no way to" : "did not choose");
 
 // ---- words ------------------------------------------------------------------------------------------------------------
 
@@ -62,13 +83,15 @@ const plural = (n, word) => `${n.toLocaleString("en")} ${word}${Number(n) === 1 
 const bare = /^[^\s+\-\u2212/*]+$|^\d[\d.]*e[+\-\u2212]\d+$|^\w+\([^()]*\)$/; // what needs no brackets as a factor
 const factor = (text) => (bare.test(text) || text === "local derivative" ? text : `(${text})`);
 
+const inFraction = (name) => (/^[^\p{L}\p{N}_]/u.test(name) ? `(${name})` : name); // a name such as "/"
+
 function shown(x) {
   return x === null || x === undefined ? DASH : typeof x === "string" ? x : figure(x);
 }
 
 function localName({ node, operand, parent }) {
   const [out, x] = [nodes[node].name, nodes[parent].name];
-  return nodes[node].formulas[operand] ?? (out.length + x.length > 16 ? "local derivative" : `\u2202${out}/\u2202${x}`);
+  return nodes[node].formulas[operand] ?? (out.length + x.length > 16 ? "local derivative" : `\u2202${inFraction(out)}/\u2202${inFraction(x)}`);
 }
 
 function progress(k) {
@@ -82,7 +105,7 @@ function sentence(k) {
   const { node, operand, parent, upstream, local, contribution, after } = stepAt(k);
   const [from, to] = [nodes[node].name, nodes[parent].name];
   const outcome = `the gradient of ${to} is now ${shown(after)}, ${progress(k)}.`;
-  if (carriesNothing(node, operand)) return `Step ${k} of ${last}: ${from} did not choose ${to}, nothing flows; ${outcome}`;
+  if (carriesNothing(node, operand)) return `Step ${k} of ${last}: ${from} ${didNotChoose(node)} ${to}, nothing flows; ${outcome}`;
   return `Step ${k} of ${last}: ${from} hands to ${to} its gradient ${shown(upstream)} times the local derivative ${shown(local)}, which is ${shown(contribution)}; ${outcome}`;
 }
 
@@ -136,7 +159,7 @@ function arithmetic(k) {
   const outcome = element("strong", "", number(after, "coming"));
   const sum = line(gradOf(parent), "=", number(before, "coming"), "+", term(contribution, "coming"), "=", outcome);
   if (carriesNothing(node, operand)) {
-    const names = [element("bdi", "", nodes[node].name), " did not choose ", element("bdi", "", nodes[parent].name)];
+    const names = [element("bdi", "", nodes[node].name), ` ${didNotChoose(node)} `, element("bdi", "", nodes[parent].name)];
     return [element("span", "soft", ...names, ": this edge carries nothing."), ...line(gradOf(parent), "+=", number(contribution, "coming")), ...sum];
   }
   return [
@@ -237,7 +260,7 @@ function paint() {
 function markFirstWrong() { // only while it is true: at Python's numbers, and on a gradient once that is there
   const id = firstWrong.closest("[data-node]").dataset.node;
   const there = wrong(now.data[id]) || gradNow[id] !== null;
-  firstWrong.style.display = there && graph.data.every((x, i) => Object.is(x, now.data[i])) ? "" : "none";
+  firstWrong.style.display = there && whole.data.every((x, i) => Object.is(x, now.leaves[i])) ? "" : "none";
 }
 
 function light(k, on) { // what the k-th step is about
@@ -289,40 +312,57 @@ function measure() {
   });
 }
 
-function follow() {
+function follow(jumping = calm.matches || playing) {
   const { width, height } = drawing.viewBox.baseVal;
-  const ids = (step < 0 ? [] : step ? [stepAt(step).node, stepAt(step).parent] : [root]).filter((id) => boxes[id]);
+  const ids = (step > 0 ? [stepAt(step).node, stepAt(step).parent] : [root]).filter((id) => boxes[id]); // it begins at the root
   if (!ids.length || (width * view.scale <= view.width && height * view.scale <= view.height)) return;
   frames ??= measure();
   const spots = ids.map((id) => frames[id]);
   const place = (low, high, at, room) => {
-    const from = Math.min(...spots.map((spot) => spot[low])) * view.scale - 12;
-    const to = Math.max(...spots.map((spot) => spot[high])) * view.scale + 12;
-    if (to - from > room) return ((spots.at(-1)[low] + spots.at(-1)[high]) * view.scale - room) / 2; // not both: the one that takes
+    const from = Math.min(...spots.map((spot) => spot[low])) * view.scale - MARGIN;
+    const to = Math.max(...spots.map((spot) => spot[high])) * view.scale + MARGIN;
+    const middle = step <= 0 || to - from > room; // of the root, and where there is no room for both of the one that takes
+    if (middle) return ((spots.at(-1)[low] + spots.at(-1)[high]) * view.scale - room) / 2;
     return from < at ? from : to > at + room ? to - room : at;
   };
   const left = place("left", "right", view.left, view.width);
   const top = place("top", "bottom", view.top, view.height);
   if (left === view.left && top === view.top) return;
   const far = Math.abs(left - view.left) > view.width || Math.abs(top - view.top) > view.height;
-  stage.scrollTo({ left, top, behavior: calm.matches || playing || far ? "auto" : "smooth" });
+  stage.scrollTo({ left, top, behavior: jumping || far ? "auto" : "smooth" });
+}
+
+function fade() { // the sides at which the picture goes on
+  const { width, height } = drawing.viewBox.baseVal;
+  const hidden = {
+    left: view.left,
+    right: width * view.scale - view.left - view.width,
+    top: view.top,
+    bottom: height * view.scale - view.top - view.height,
+  };
+  for (const [side, pixels] of Object.entries(hidden)) stage.parentElement.classList.toggle(`more-${side}`, pixels > 8);
 }
 
 function resize() { // as wide as the page if it can then be read, else in its own scroller; or all of it at once
   const { width } = drawing.viewBox.baseVal;
   const share = Math.min(1, (stage.clientWidth - 2) / width);
-  view.scale = whole.getAttribute("aria-pressed") === "true" || share >= READABLE ? share : 1;
+  view.scale = wholeButton.getAttribute("aria-pressed") === "true" || share >= READABLE ? share : 1;
   Object.assign(drawing.style, { minWidth: "0", width: `${width * view.scale}px` });
-  whole.hidden = share >= READABLE;
+  wholeButton.hidden = share >= READABLE;
   [view.width, view.height] = [stage.clientWidth, stage.clientHeight];
+  const bars = { right: stage.offsetWidth - view.width - 2, bottom: stage.offsetHeight - view.height - 2 }; // which do not fade
+  for (const [side, pixels] of Object.entries(bars)) stage.parentElement.style.setProperty(`--bar-${side}`, `${pixels}px`);
+  follow(true);
+  fade();
 }
 
 stage.addEventListener("scroll", () => {
   [view.left, view.top] = [stage.scrollLeft, stage.scrollTop];
+  fade();
 });
-const whole = find(".whole");
-whole.addEventListener("click", () => {
-  whole.setAttribute("aria-pressed", whole.getAttribute("aria-pressed") !== "true");
+const wholeButton = find(".whole");
+wholeButton.addEventListener("click", () => {
+  wholeButton.setAttribute("aria-pressed", wholeButton.getAttribute("aria-pressed") !== "true");
   resize();
 });
 new ResizeObserver(resize).observe(stage);
@@ -416,6 +456,7 @@ function choose(id, pin = id === null) {
   if (pin) {
     pinned = id;
     find(".go-to").value = id ?? "";
+    showParameters(id);
   }
   if (id === chosen) return;
   chosen = id;
@@ -424,6 +465,7 @@ function choose(id, pin = id === null) {
   drawing.classList.toggle("tracing", traced);
   if (traced) trace(id);
   tell();
+  if (!inPart.contains(document.activeElement)) showParameters(id); // else somebody is at one of them
 }
 
 function trace(id) { // light all that lies on a path from here to the root
@@ -458,15 +500,29 @@ function tell() { // the card of the node that is looked at
     return;
   }
   tellPaths(card, chosen);
-  if (kind === "leaf" && recomputes) tellDifference(card, chosen);
+  if (!recomputes) {
+    if (kind === "leaf") card.append(element("h2", "", "Proof by differences"), element("p", "soft no-proof", `There is none here: ${reason}`));
+    return;
+  }
+  if (kind === "leaf") tellDifference(card, leafOf(chosen));
+  const parameters = parametersOf(chosen);
+  if (parameters.length) tellDifference(card, parameters.includes(moved) ? moved : parameters[0]);
 }
 
 function cut(items) { // a long row without its middle
   return items.length <= LONG_PATH ? items : [...items.slice(0, 4), `\u2026 ${items.length - 8} more \u2026`, ...items.slice(-4)];
 }
 
+function pathsOf(id) {
+  if (!exact) return paths(now.graph, now.slopes, id, MOST_PATHS);
+  const told = exact.paths[id]; // products of exact numbers are Python's
+  if (told) return { count: BigInt(told.count), rest: told.rest, listed: told.listed.map(({ steps, product }) => ({ steps: steps.map(([node, operand]) => ({ node, operand })), product })) };
+  const found = paths(now.graph, now.slopes.map((row) => row.map((slope) => (slope === null ? null : 1))), id, MOST_PATHS);
+  return { count: found.count, rest: null, listed: found.listed.map(({ steps }) => ({ steps, product: null })) };
+}
+
 function tellPaths(card, id) {
-  const found = paths(graph, exact ? now.slopes.map((row) => row.map((slope) => (slope === null ? null : 1))) : now.slopes, id, MOST_PATHS);
+  const found = pathsOf(id);
   const to = nodes[root].name;
   card.append(element("p", "soft", found.count === 1n && id === root ? "It is the result itself." : `${plural(found.count, "path")} to ${to}${found.count > found.listed.length ? `, the ${found.listed.length} largest:` : ":"}`));
   const list = element("ol", "routes figures");
@@ -475,20 +531,23 @@ function tellPaths(card, id) {
     const names = [id, ...way.map((edge) => edge.node)].map((node) => element("bdi", "", nodes[node].name));
     const factors = way.map(({ node, operand }) => now.slopes[node][operand]).map((x, i) => (i ? term(x) : number(x)));
     const item = element("li", "", element("div", "soft", ...spaced(cut(names), " \u2192 ")));
-    if (way.length) item.append(element("div", "", ...spaced(cut(factors), " \u00d7 "), ...(exact ? [] : [" = ", number(product, "coming")])));
+    const known = product === null ? [] : [number(product, "coming")]; // one factor is the product itself
+    if (way.length > 1) item.append(element("div", "", ...spaced(cut(factors), " \u00d7 "), ...known.flatMap((x) => [" = ", x])));
+    else if (way.length) item.append(element("div", "", ...(known.length ? known : factors)));
     list.append(item);
   }
   if (id !== root) card.append(list);
   if (found.rest !== null) card.append(element("p", "figures soft", `${plural(found.count - BigInt(found.listed.length), "other path")}: `, number(found.rest, "coming")));
-  const total = element("p", "total figures", `${found.count > 1n ? "sum = " : ""}\u2202${to}/\u2202${nodes[id].name} = `);
+  const total = element("p", "total figures", `${found.count > 1n ? "sum = " : ""}\u2202${inFraction(to)}/\u2202${inFraction(nodes[id].name)} = `);
   total.append(element("strong", "", number(now.grads[id], "coming")));
   card.append(total);
 }
 
-function tellDifference(card, id) {
-  const { h, low, high, above, below, slope } = difference(graph, now.data, id);
+function tellDifference(card, leaf) {
+  const { h, low, high, above, below, slope, left, right, kink } = difference(whole, now.leaves, leaf);
+  const grad = now.leafGrads[leaf];
   const digits = (x, count) => (wrong(x) ? shown(x) : x.toPrecision(count).replaceAll("-", MINUS));
-  const [gradient, quotient] = [digits(now.grads[id], 10), digits(slope, 10)];
+  const [gradient, quotient] = [digits(grad, 10), digits(slope, 10)];
   let same = 0;
   while (same < gradient.length && gradient[same] === quotient[same]) same += 1;
   if (wrong(slope)) same = 0;
@@ -496,15 +555,15 @@ function tellDifference(card, id) {
   const row = (what, text, x, agreeing = 0) => element("tr", "", element("td", "", what), cell(text, x, agreeing));
   const count = gradient.slice(0, same).replace(/e.*|\D/g, "").replace(/^0+/, "").length;
   const rounding = (2 ** -52 * Math.max(Math.abs(above), Math.abs(below))) / (high - low);
-  const verdict = wrong(slope) || wrong(now.grads[id]) ? "There are no digits to compare." : gradient === quotient ? "All digits agree." : `Digits that agree: ${count}. Rounding alone moves the quotient by about ${shown(rounding)}.`;
-  const [name, to] = [nodes[id].name, nodes[root].name];
+  const [name, to] = [leafName(leaf), nodes[root].name];
+  const verdict = kink ? `${name} stands at a kink: slope ${shown(left)} from the left, ${shown(right)} from the right; the gradient is the rule\u2019s choice between them.` : wrong(slope) || wrong(grad) ? "There are no digits to compare." : gradient === quotient ? "All digits agree." : `Digits that agree: ${count}. Rounding alone moves the quotient by about ${shown(rounding)}.`;
   const lines = [
     row(`${to}(${name} + h)`, digits(above, 12), above),
     row(`${to}(${name} ${MINUS} h)`, digits(below, 12), below),
     row("difference / 2h", quotient, slope, same),
-    row("gradient", gradient, now.grads[id], same),
+    row("gradient", gradient, grad, same),
   ];
-  card.append(element("h2", "", "Proof by differences"), element("table", "figures proof", element("tbody", "", ...lines)), element("p", "soft", `h = ${shown(h)}. ${verdict}`));
+  card.append(element("h2", "", isFolded ? `Proof by differences: ${name}` : "Proof by differences"), element("table", "figures proof", element("tbody", "", ...lines)), element("p", "soft", `h = ${shown(h)}. ${verdict}`));
 }
 
 stage.addEventListener("pointerover", (event) => {
@@ -533,13 +592,48 @@ goTo.addEventListener("change", () => (goTo.value === "" ? choose(null) : jump(N
 // ---- sliders ------------------------------------------------------------------------------------------------------------
 
 const leafCard = find(".leaf-card");
-const leaves = nodes.map((_, id) => id).filter((id) => nodes[id].kind === "leaf");
-leaves.sort((x, y) => (nodes[x].part > "") - (nodes[y].part > "") || nodes[x].name.localeCompare(nodes[y].name, "en", { numeric: true }));
+const inPart = element("div", "part-sliders"); // sliders of what is folded into the node that is looked at
+const warning = element("p", "soft warning");
+warning.setAttribute("role", "status");
 const rows = new Map(); // by leaf: what its slider is made of
+const words = new Map(nodes.map((node, id) => [leafOf(id), node])); // by leaf: its name, and the part of a model that has it
+for (const [leaf, { name, part }] of Object.entries(told.hidden)) words.set(Number(leaf), { slider: name, part });
+const leafName = (leaf) => words.get(leaf).slider;
+const inOrderOfNames = (x, y) => leafName(x).localeCompare(leafName(y), "en", { numeric: true });
+const leaves = inOrderOfDrawing(nodes.map((_, id) => id).filter((id) => nodes[id].kind === "leaf")).map(leafOf);
+leaves.sort((x, y) => (words.get(x).part > "") - (words.get(y).part > "") || (words.get(x).part && inOrderOfNames(x, y))); // inputs first
+let shownPart = null; // the node whose parameters are in it
+let moved = null; // the leaf whose slider was moved or focused last
+
+function inOrderOfDrawing(ids) { // from top to bottom, and in a row from left to right
+  const spots = measure();
+  const row = (id) => Math.round(spots[id].top / 8);
+  return ids.sort((x, y) => row(x) - row(y) || spots[x].left - spots[y].left);
+}
+
+function parametersOf(id) { // the leaves that are folded into a node
+  if (!isFolded || nodes[id].kind !== "group") return [];
+  return graph.nodes[id].members.filter((member) => whole.nodes[member].kind === "leaf").sort(inOrderOfNames);
+}
+
+function showParameters(id) { // null for none
+  if (!recomputes || id === shownPart) return;
+  shownPart = id;
+  const found = id === null ? [] : parametersOf(id);
+  inPart.replaceChildren();
+  if (found.length) inPart.append(element("h2", "", "In ", element("bdi", "", nodes[id].name)), ...listed(found, MOST_IN_PART));
+}
+
+function warn() { // never a number of which the whole graph says otherwise without a word
+  const node = isFolded ? notTold(graph, now.grads, now.leafGrads) : undefined;
+  const told = node && `A folded part multiplies here what a float cannot hold: in the whole graph the gradient of ${node.name} is ${shown(now.leafGrads[node.of])}.`;
+  warning.replaceChildren(...(node ? [told] : []));
+}
 
 function setLeaf(id, value) {
-  const data = now.data.slice();
+  const data = now.leaves.slice();
   data[id] = value;
+  moved = id;
   recompute(data);
   const here = step;
   walk(-1); // and here again, over the new numbers
@@ -548,6 +642,7 @@ function setLeaf(id, value) {
   paint();
   if (chosen !== null) tell();
   rows.get(id)?.write();
+  warn();
 }
 
 function reachOf(value) { // how far a slider goes to either side: 2, 5, 10, 20, ...
@@ -558,16 +653,37 @@ function reachOf(value) { // how far a slider goes to either side: 2, 5, 10, 20,
 
 function readNumber(text) { // null for what is none
   const written = text.trim().toLowerCase().replaceAll(MINUS, "-").replace("\u221e", "inf").replace("infinity", "inf");
-  if (written in NUMBERS) return NUMBERS[written];
-  return written === "" || Number.isNaN(Number(written)) ? null : Number(written);
+  if (written in NUMBERS) return NUMBERS[written]; // infinity and NaN may be tried: how they spread is worth seeing
+  return /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/.test(written) ? Number(written) : null; // decimal, as Python's float() takes it
+}
+
+function unread(text, value) { // why that is none, and what to write
+  const written = text.trim();
+  const stays = ` It stays ${shown(value)}.`;
+  if (!written) return `Nothing is written here.${stays}`;
+  const [above, below] = written.split("/").map(readNumber);
+  const meant = written.includes("/") ? (above !== null && below ? above / below : null) : readNumber(written.replace(",", "."));
+  const advice = meant !== null && meant !== undefined && !wrong(meant) ? `write ${all(meant)}` : `write it as in 2, ${MINUS}0.5 or 1e${MINUS}3; inf and nan may be tried`;
+  return `\u201c${written.slice(0, 24)}\u201d cannot be read as a number: ${advice}.${stays}`;
 }
 
 const all = (x) => String(x).replaceAll("-", MINUS);
-const brief = (x) => all(wrong(x) ? x : Number(x.toPrecision(6))); // all digits stand there while it is edited
+
+function brief(x) { // in nine characters, which its field has room for; all digits stand there while it is edited
+  const written = wrong(x) ? [String(x)] : [6, 5, 4, 3, 2, 1].map((digits) => String(Number(x.toPrecision(digits))));
+  return all(written.find((text) => text.length <= 9) ?? written.at(-1));
+}
+
+function ending(name) { // a long name without its start, which most have in common
+  if (name.length <= LONG_NAME) return name;
+  const dots = [...name.matchAll(/\./g)].map(({ index }) => index + 1);
+  const from = dots.find((dot) => name.length - dot <= LONG_NAME) ?? name.length - LONG_NAME;
+  return `\u2026${name.slice(from)}`;
+}
 
 function sliderRow(id) {
-  const { name } = nodes[id];
-  const start = graph.data[id];
+  const { slider: name, part } = words.get(id);
+  const start = whole.data[id];
   const centre = wrong(start) ? 0 : start;
   const reach = reachOf(centre);
   const places = Math.max(0, 2 - Math.floor(Math.log10(reach))); // a slider moves in hundredths of its reach
@@ -578,15 +694,22 @@ function sliderRow(id) {
   Object.assign(field, { type: "text", inputMode: "decimal", autocomplete: "off", ariaLabel: `${name}, exactly` });
   const reset = element("button", "", "\u21ba");
   Object.assign(reset, { type: "button", title: "Back to the first number", ariaLabel: `Back to the first ${name}` });
-  const row = element("div", "leaf-row", element("bdi", "who figures", name), range, field, reset);
+  const problem = element("p", "soft problem");
+  problem.setAttribute("role", "status");
+  const row = element("div", "leaf-row", element("bdi", "who figures", ending(name)), range, field, reset, problem);
   row.dataset.leaf = id;
-  row.title = [nodes[id].part, name].filter(Boolean).join(": ");
+  row.addEventListener("focusin", () => {
+    moved = id;
+    if (chosen !== null && parametersOf(chosen).includes(id)) tell(); // its proof
+  });
+  row.title = name.startsWith(part) ? name : `${part}: ${name}`;
   const write = () => {
-    const value = now.data[id];
+    const value = now.leaves[id];
     range.value = wrong(value) ? centre : value;
     range.setAttribute("aria-valuetext", shown(value));
     if (document.activeElement !== field) field.value = brief(value);
     field.removeAttribute("aria-invalid");
+    problem.textContent = "";
     reset.style.visibility = Object.is(value, start) ? "hidden" : "visible";
   };
   range.addEventListener("input", () => setLeaf(id, Number(Number(range.value).toFixed(places))));
@@ -594,8 +717,12 @@ function sliderRow(id) {
     const value = readNumber(field.value);
     if (value !== null) setLeaf(id, value);
     field.setAttribute("aria-invalid", value === null);
+    problem.textContent = value === null ? unread(field.value, now.leaves[id]) : "";
   });
-  field.addEventListener("focus", () => (field.value = all(now.data[id])));
+  field.addEventListener("focus", () => {
+    field.value = all(now.leaves[id]);
+    field.select();
+  });
   field.addEventListener("blur", write);
   reset.addEventListener("click", () => {
     setLeaf(id, start);
@@ -611,23 +738,38 @@ function sliders() {
     leafCard.append(element("p", "soft", refusal));
     return;
   }
-  const named = leaves.filter((id) => nodes[id].labelled);
-  const first = leaves.length <= MOST_SLIDERS ? leaves : (named.length ? named : leaves).slice(0, MOST_SLIDERS);
-  leafCard.append(element("div", "leaves", ...first.map(sliderRow)));
-  const count = leaves.length - first.length;
-  if (!count) return;
-  const rest = element("details", "", element("summary", "", `${plural(count, "more leaf").replace("leafs", "leaves")} (a click on one in the drawing brings its slider)`));
+  const named = leaves.filter((leaf) => words.get(leaf).labelled);
+  const first = leaves.length > MOST_SLIDERS && named.length ? named : leaves;
+  leafCard.append(...listed(first, MOST_SLIDERS, leaves, " (a click on one in the drawing brings its slider)"));
+  const parts = isFolded && nodes.some((_, id) => parametersOf(id).length);
+  if (parts) leafCard.append(element("p", "soft", "Click a part in the drawing, or press Enter on it: its parameters have sliders too."));
+  leafCard.append(inPart, warning);
+}
+
+function listed(first, most, all = first, hint = "") { // sliders for `all`; for as many of the first as fit, and the rest when asked for
+  const some = all.length <= most ? all : first.slice(0, most);
+  const list = element("div", "leaves", ...some.map(rowOf));
+  const count = all.length - some.length;
+  if (!count) return [list];
+  const rest = element("details", "", element("summary", "", `${plural(count, "more leaf").replace("leafs", "leaves")}${hint}`));
   rest.addEventListener("toggle", () => { // made when they are asked for
-    if (!rest.querySelector(".leaves")) rest.append(element("div", "leaves", ...leaves.filter((id) => !rows.has(id)).map(sliderRow)));
+    const shown = new Set(some);
+    if (!rest.querySelector(".leaves")) rest.append(element("div", "leaves", ...all.filter((id) => !shown.has(id) && !list.contains(rows.get(id)?.row)).map(rowOf)));
   });
-  leafCard.append(rest);
+  return [list, rest];
+}
+
+function rowOf(leaf) { // made once
+  if (!rows.has(leaf)) sliderRow(leaf);
+  return rows.get(leaf).row;
 }
 
 function pick(id) { // a slider for a leaf that was chosen and has none
-  if (recomputes && nodes[id].kind === "leaf" && !rows.has(id)) leafCard.querySelector(".leaves").append(sliderRow(id));
+  if (recomputes && nodes[id].kind === "leaf" && !rows.has(leafOf(id))) leafCard.querySelector(".leaves").append(rowOf(leafOf(id)));
 }
 
 sliders();
+warn();
 tell();
 paintNumbers();
 paint();

@@ -6,6 +6,7 @@ The page is the drawing, the graph as data, and a script: `recompute.js` finds t
 import html
 import json
 import os
+from collections import Counter
 from collections.abc import Collection
 from functools import cached_property
 from importlib.resources import files
@@ -13,16 +14,20 @@ from typing import Any
 
 from ..engine import Value
 from ..files import write_file
+from ..symbols import text
 from .draw import THEMES, Drawing, choose, draw, graph_to_draw
 from .embed import embedded, framed
 from .figures import MINUS, figure, shown
-from .folding import folded, is_folded
+from .folding import LEVELS, folded, is_folded
 from .ledger import ledger, short_name
 from .palette import FONT, PALETTE
+from .paths import paths
 from .recompute import CannotRecompute, payload, recomputation
-from .snapshot import Node, Snapshot
+from .snapshot import Node, Snapshot, Writer
 
 MOST_NODES, SMALL = 2000, 400  # nodes that can be played at all; up to which nothing is folded unless asked for
+MOST_EXACT = 200  # nodes of a graph of exact numbers of which all paths are multiplied
+MOST_PATHS = 8  # that are listed
 ROOM = 10  # characters for every figure: they change
 SPEEDS = (0.5, 1, 2, 4, 10, 30, 60, 250)  # steps a second
 PATIENCE = 40  # seconds that a whole sweep takes at most, at the speed it begins with
@@ -43,9 +48,15 @@ ICONS = {  # on a square of 16
     "next": ("One step", "M2 2h2v12H2z M5 2l8 6-8 6z"),
     "end": ("To the end", "M12 2h2v12h-2z M2 2l9 6-9 6z"),
 }
-FOLDED = "parts of the model are folded; the whole graph has sliders, play(root, fold='atomic')"
 GO, HALT = "M4 2l10 6-10 6z", "M3 2h4v12H3z M9 2h4v12H9z"
-LINES = (("now", "this step"), ("done", "swept"), ("due", "to come"), ("none", "carries nothing"))
+LINES = (
+    ("now", "this step"),
+    ("done", "swept"),
+    ("idle", "swept: carried nothing"),
+    ("due", "to come"),
+    ("none", "carries nothing"),
+)
+MARKED = "#4: the node with this number, where a name would not tell which is meant"
 WORDS = (
     ("going", "data: going forward →"),
     ("coming", "grad: coming back ←"),
@@ -83,8 +94,8 @@ def play(
         direction: "LR", from the leaves on the left to the result on the right, "RL", "TB" (downwards) or "BT".
         theme: "light", "dark", or "auto": as the reader's system is.
         constants: "show" each as a node, or "fold" them into their operations.
-        fold: parts of a model to play as one node each, as for `draw`; "auto" folds only what is large. Sliders need the
-            whole graph, fold="atomic".
+        fold: parts of a model to play as one node each, as for `draw`; "auto" folds only what is large. The parameters in
+            a part have their sliders when its node is chosen.
         limit: more nodes than these are refused; None for any number.
 
     Raises ValueError for another choice, for a graph that is too large, and for parts that give several numbers; TypeError
@@ -106,7 +117,8 @@ class Player:
     @property
     def title(self) -> str:
         """What the page is called."""
-        return f"The backward sweep of {short_name(self.graph.root.name)}"
+        name = result_name(self.graph)
+        return f"The backward sweep{f' of {name}' if name else ''}"
 
     @cached_property
     def html(self) -> str:
@@ -138,6 +150,15 @@ class Player:
         return f"<Player of {name}: {len(self.graph.nodes):,} nodes, {steps:,} step{'s' * (steps != 1)}>"
 
 
+def result_name(graph: Snapshot) -> str:
+    """What the root is called: by its label, else its expression if that is short; "" for none that says which it is."""
+    root = graph.root
+    if root.label or not root.edges:
+        return short_name(root.name)
+    written = text(Writer(graph.nodes).expressions[-1])
+    return "" if "#" in written else shown(written).replace("-", MINUS)
+
+
 def drawing(graph: Snapshot, direction: str, theme: str, constants: str, **more: Any) -> Drawing:
     """The picture that is played on: nothing more is folded in it, and the player gives its lines their widths."""
     return draw(
@@ -158,9 +179,9 @@ def drawing(graph: Snapshot, direction: str, theme: str, constants: str, **more:
 
 def graph_to_play(root: Value | Snapshot, fold: str | Collection[str], limit: int | None) -> Snapshot:
     """The snapshot, folded as asked for: so that one number goes back through every node, or it could not be played."""
-    whole, graph = graph_to_draw(root, fold, limit)
+    whole, graph = graph_to_draw(root, fold, limit, "player")
     found = [graph]
-    if fold == "auto" and not is_folded(whole):
+    if isinstance(fold, str) and fold == "auto" and not is_folded(whole):
         small = [whole] * (len(whole.nodes) <= SMALL)
         found = [*small, graph, folded(whole, "neuron"), whole]
     most = len(whole.nodes) if limit is None else limit
@@ -169,8 +190,22 @@ def graph_to_play(root: Value | Snapshot, fold: str | Collection[str], limit: in
             return graph
     several = next(node for graph in found for node in graph.nodes if node.outputs)
     raise ValueError(
-        f"{several.name} stands for {len(several.outputs)} numbers, so that no one gradient goes back through it: play parts "
-        "that give one number each, as with fold='neuron', or the whole graph, fold='atomic', or a part of it"
+        f"{several.name} stands for {len(several.outputs)} numbers, so that no one gradient goes back through it: "
+        f"{what_can_be_played(whole, most)}"
+    )
+
+
+def what_can_be_played(whole: Snapshot, most: int) -> str:
+    """For an error: how else to play a graph, so that it works."""
+    if is_folded(whole):
+        return "give the result itself, or its snapshot with nothing folded"
+    for level in reversed(LEVELS):
+        graph = folded(whole, level)
+        if len(graph.nodes) <= most and not any(node.outputs for node in graph.nodes):
+            return f"play it with fold={level!r}"
+    return (
+        "play one example, or another part that gives one number, "
+        f"or the whole graph with fold='atomic', limit={len(whole.nodes)}"
     )
 
 
@@ -219,16 +254,16 @@ def page(graph: Snapshot, svg: str, title: str, theme: str) -> str:
 <main class="autograd-player" data-theme="{theme}">
 <h1>{quoted(title)}</h1>
 <button class="skip" type="button">Skip the graph</button>
-<div class="stage">
+<div class="view"><div class="stage">
 {svg}
-</div>
+</div></div>
 {controls(steps)}
 <div class="cards">
 <section class="card" aria-label="This step"><h2>This step</h2><div class="sum figures"></div><p class="told"></p></section>
 <section class="card node-card" aria-label="Paths"></section>
 <section class="card leaf-card" aria-label="Sliders"><h2>Sliders</h2></section>
 </div>
-{legend()}
+{legend(graph)}
 <p class="unseen live" aria-live="polite" role="status"></p>
 <noscript><p>This page plays the sweep with a small script of its own: allow scripts to see it move.</p></noscript>
 <script type="application/json">{as_json(told(graph))}</script>
@@ -280,32 +315,33 @@ def controls(steps: int) -> str:
 </div>"""
 
 
-def legend() -> str:
+def legend(graph: Snapshot) -> str:
     """What is what on the drawing, and what can be done by keyboard."""
+    told = [*WORDS, *[("", MARKED)] * any(node.mark for node in graph.nodes)]
     lines = [
         f'<span><svg class="{kind}" viewBox="0 0 32 8" aria-hidden="true"><path d="M0 4H32"/></svg> {words}</span>'
         for kind, words in LINES
     ]
-    words = " ".join([*lines, *[f'<span class="{kind}">{words}</span>' for kind, words in WORDS]])
+    words = " ".join([*lines, *[f'<span class="{kind}">{words}</span>' for kind, words in told]])
     keys = " ".join([f"<kbd>{key}</kbd> {words}{' ·' * bool(words)}" for key, words in KEYS]).removesuffix(" ·")
     return f'<p class="soft legend">{words}</p>\n<p class="soft keys">{keys}</p>'
 
 
 def told(graph: Snapshot) -> dict[str, Any]:
     """All that the script is told: words for every node, and the graph as `recompute.js` takes it."""
-    numbers = payload(graph)
-    if any(node.kind == "group" for node in graph.nodes):
-        numbers["refusal"] = FOLDED
+    numbers, sliders = payload(graph), slider_names(graph)
     found: dict[str, Any] = {
         "graph": numbers,
         "exact": None,
+        "hidden": hidden_parameters(graph),
         "nodes": [
             {
                 "name": short_name(node.name),
+                "slider": sliders.get(node.id),
                 "kind": node.kind,
                 "operation": shown(node.operation, 24),
                 "labelled": bool(node.label),
-                "part": "" if node.scope is None else shown(graph.scopes[node.scope].name),  # of a model
+                "part": shown(node.part),  # of a model, that has this parameter
                 "formulas": [short_formula(edge.formula) for edge in node.edges],
             }
             for node in graph.nodes
@@ -316,6 +352,33 @@ def told(graph: Snapshot) -> dict[str, Any]:
         for node, entry in zip(graph.nodes, numbers["nodes"], strict=True):  # which steps there are, and no numbers
             entry |= {"data": 0, "slopes": [None if edge.local is None else 1 for edge in node.edges]}
     return found
+
+
+def slider_names(graph: Snapshot) -> dict[int, str]:
+    """What the sliders are called: a parameter by its part too if there are several; of equal names each with its mark."""
+    leaves = [node for node in graph.nodes if node.kind == "leaf"]
+    own = Counter([node.label for node in leaves])
+    several = len({node.part for node in leaves if node.part}) > 1
+    names = {}
+    for node in leaves:
+        alone = node.label.startswith(f"{node.part}.") or not node.part or not (several or own[node.label] > 1)
+        names[node.id] = shown((node.label or node.kind) if alone else f"{node.part}.{node.label}")
+    count = Counter(names.values())
+    return {i: f"{name} #{i}" if count[name] > 1 else name for i, name in names.items()}
+
+
+def hidden_parameters(graph: Snapshot) -> dict[int, dict[str, str]]:
+    """The leaves that are folded away: what each is called in the part that is folded, and the part that has it."""
+    visible = {node.of for node in graph.nodes}
+    parts = {"", *[node.label for node in graph.nodes if node.kind == "group"]}
+    return {
+        node.id: {
+            "name": shown(("" if node.part in parts else f"{node.part}.") + (node.label or node.name)),
+            "part": shown(node.part),
+        }
+        for node in (graph.whole.nodes if graph.whole else ())
+        if node.kind == "leaf" and node.id not in visible
+    }
 
 
 def short_formula(formula: str | None) -> str | None:
@@ -334,10 +397,24 @@ def exact_figures(graph: Snapshot) -> dict[str, Any]:
         "data": [figure(node.data) for node in graph.nodes],
         "slopes": [[None if edge.local is None else figure(edge.local) for edge in node.edges] for node in graph.nodes],
         "carries": [[edge.carries for edge in node.edges] for node in graph.nodes],
+        "paths": exact_paths(graph) if len(graph.nodes) <= MOST_EXACT else {},
         "steps": [
             {name: figure(getattr(row, field)) for name, field in zip(names, fields, strict=True)}
             for row in ledger(graph)
         ],
+    }
+
+
+def exact_paths(graph: Snapshot) -> dict[int, Any]:
+    """The paths from every node, with their products."""
+    found = {node.id: paths(graph, node, MOST_PATHS) for node in graph.nodes if node.kind != "constant"}
+    return {
+        i: {
+            "count": str(ways.count),
+            "listed": [{"steps": way.edges, "product": figure(way.product)} for way in ways],
+            "rest": figure(ways.rest) if ways.count > len(ways) else None,
+        }
+        for i, ways in found.items()
     }
 
 
@@ -352,7 +429,7 @@ def as_json(data: Any) -> str:
 def script(graph: Snapshot) -> str:
     """The rules, the numbers and the page's own script as one function, so that nothing of it is global."""
     try:
-        rules = recomputation(graph).source
+        rules = recomputation(graph.whole or graph).source
     except CannotRecompute:
         rules = "const RULES = [];\n"
     whole = f'(() => {{\n"use strict";\n{rules}{source("recompute.js")}\n{source("player.js")}}})();\n'

@@ -4,6 +4,7 @@
 // they compute, printed from the rules by recompute.py. Nothing touches a page, and nothing is changed but what is returned.
 //
 // A graph is what prepare() makes. `data` is one number per node; a node's id is its place, and parents come before it.
+// A folded graph, which prepareFolded() makes, has no rules: foldedAt() reads its numbers from those of the whole one.
 
 const NUMBERS = { inf: Infinity, "-inf": -Infinity, nan: NaN };
 
@@ -20,6 +21,21 @@ function prepare(payload, rules) {
   nodes.forEach((node, id) => {
     node.parents.forEach((parent, operand) => graph.children[parent].push({ node: id, operand }));
   });
+  return graph;
+}
+
+// The same for a folded graph. Each node gets its `members`, the nodes of the whole graph that it stands for, last one first:
+// all from the one whose number it shows down to those that other nodes show.
+function prepareFolded(payload, whole) {
+  const graph = prepare(payload, []);
+  const shown = new Set(graph.nodes.map((node) => node.of));
+  for (const node of graph.nodes) {
+    const members = new Set([node.of]);
+    for (const id of members) { // which grows meanwhile
+      for (const parent of whole.nodes[id].parents) if (!shown.has(parent)) members.add(parent);
+    }
+    node.members = [...members].sort((x, y) => y - x);
+  }
   return graph;
 }
 
@@ -45,9 +61,41 @@ function slopesOf(graph, data) {
   });
 }
 
-// Whether a gradient flows along a local derivative: none to what a choice did not choose, whatever comes from upstream.
-function carries(node, slope) {
-  return slope !== null && !(node.choice && slope === 0);
+// Whether a gradient flows along a local derivative: none to what a choice did not choose, whatever comes from upstream. The
+// nodes of a folded graph were told.
+function carries(node, slope, operand) {
+  return node.carries ? node.carries[operand] : slope !== null && !(node.choice && slope === 0);
+}
+
+// A folded graph at numbers of the whole one, which forward() has made: as a graph of its own, its `data` and `slopes`.
+function foldedAt(graph, whole, wholeData, wholeSlopes = slopesOf(whole, wholeData)) {
+  const through = graph.nodes.map((node) => (node.kind === "group" ? throughGroup(graph, node, whole, wholeSlopes) : null));
+  const slopes = graph.nodes.map((node, id) => through[id]?.slopes ?? wholeSlopes[node.of]);
+  const carried = (node, id) => through[id]?.carries ?? slopes[id].map((slope) => carries(whole.nodes[node.of], slope));
+  const nodes = graph.nodes.map((node, id) => ({ ...node, carries: carried(node, id) }));
+  return { graph: { ...graph, nodes }, data: graph.nodes.map((node) => wholeData[node.of]), slopes };
+}
+
+// The local derivatives of a group: for each parent the sum over all paths in the group, by a sweep from its output.
+function throughGroup(graph, group, whole, wholeSlopes) {
+  const sums = new Map([[group.of, 1]]); // d output / d node
+  const reached = new Set([group.of]); // by a gradient: not by way of what was not chosen
+  for (const id of group.members) {
+    const node = whole.nodes[id];
+    const upstream = sums.get(id) ?? 0;
+    node.parents.forEach((parent, operand) => {
+      const local = wholeSlopes[id][operand];
+      if (!carries(node, local, operand)) return;
+      const term = upstream * local;
+      sums.set(parent, sums.has(parent) ? sums.get(parent) + term : term);
+      if (reached.has(id) || term !== 0) reached.add(parent); // 0 x infinity goes on everywhere
+    });
+  }
+  const parents = group.parents.map((parent) => graph.nodes[parent]);
+  return {
+    slopes: parents.map(({ kind, of }) => (kind === "constant" ? null : sums.get(of) ?? 0)),
+    carries: parents.map(({ of }) => reached.has(of)),
+  };
 }
 
 // The backward sweep at `data`, which forward() has made: every gradient, and every contribution in the order of the ledger.
@@ -62,7 +110,7 @@ function sweep(graph, data, slopes = slopesOf(graph, data)) {
       const local = slopes[id][operand];
       if (local === null) return;
       const before = grads[parent];
-      const flows = carries(node, local);
+      const flows = carries(node, local, operand);
       const contribution = flows ? upstream * local : 0;
       if (flows) grads[parent] = before === null ? contribution : before + contribution;
       const after = grads[parent] ?? 0;
@@ -72,16 +120,27 @@ function sweep(graph, data, slopes = slopesOf(graph, data)) {
   return { grads: grads.map((grad) => grad ?? 0), slopes, steps };
 }
 
-// d root / d leaf by a central difference: how far the root moves when the leaf is moved by h to either side.
+// d root / d leaf by a central difference: how far the root moves when the leaf is moved by h to either side. With it the two
+// one-sided differences `left` and `right`, and whether the leaf stands at a `kink`: they differ, and nearer by as much.
 function difference(graph, data, leaf, h = 2 ** -17 * Math.max(1, Math.abs(data[leaf]))) {
   const rootAt = (x) => {
     const moved = data.slice();
     moved[leaf] = x;
     return forward(graph, moved)[graph.root];
   };
-  const [low, high] = [data[leaf] - h, data[leaf] + h];
-  const [below, above] = [rootAt(low), rootAt(high)];
-  return { h, low, high, below, above, slope: (above - below) / (high - low) };
+  const x = data[leaf];
+  const at = rootAt(x);
+  const around = (step) => {
+    const [low, high] = [x - step, x + step];
+    const [below, above] = [rootAt(low), rootAt(high)];
+    return { low, high, below, above, left: (at - below) / (x - low), right: (above - at) / (high - x) };
+  };
+  const [far, near] = [around(h), around(h / 512)];
+  const gap = Math.abs(far.right - far.left);
+  const rounding = (2 ** -50 * 512 * Math.max(Math.abs(far.below), Math.abs(at), Math.abs(far.above))) / h;
+  const marked = gap > Math.max(1e-3 * Math.max(Math.abs(far.left), Math.abs(far.right)), 10 * rounding);
+  const kink = marked && Math.abs(Math.abs(near.right - near.left) - gap) <= 0.1 * gap;
+  return { h, ...far, slope: (far.above - far.below) / (far.high - far.low), kink };
 }
 
 // d root / d node as a sum over paths, each the product of its local derivatives, as paths.py has it: how many there are, the
@@ -122,7 +181,7 @@ function tangentsOf(graph, slopes, from) {
     edges[id] = node.parents
       .map((parent, operand) => ({ operand, parent, local: slopes[id][operand] }))
       .filter(({ parent, local }) => tangents[parent] !== null && local !== null)
-      .map((edge) => (carries(node, edge.local) ? edge : { ...edge, local: null }));
+      .map((edge) => (carries(node, edge.local, edge.operand) ? edge : { ...edge, local: null }));
     const terms = edges[id].filter(({ local }) => local !== null).map(({ parent, local }) => local * tangents[parent]);
     if (edges[id].length) tangents[id] = sumOf(terms);
   }
@@ -176,33 +235,83 @@ function inOrder(a, b) {
   return j >= 0 ? a.steps[j].operand - b.steps[j].operand : 0;
 }
 
+function agree(x, y) {
+  return Object.is(x, y) || x === y || Math.abs(x - y) <= 1e-9 * Math.abs(y) + 1e-300;
+}
+
+// What verify() says where two numbers, this browser's and Python's, do not agree.
+function said(node, pair) {
+  const [here, recorded] = pair.map((x) => figure(x));
+  return `The sliders are off: at ${node.name} this browser computes ${here} where Python recorded ${recorded}.`;
+}
+
 // Whether the rules give here what Python recorded, at every node from its recorded operands: null, or a message if not.
 function verify(graph) {
-  const agree = (x, y) => Object.is(x, y) || x === y || Math.abs(x - y) <= 1e-9 * Math.abs(y) + 1e-300;
   const slopes = slopesOf(graph, graph.data);
   for (const [id, node] of graph.nodes.entries()) {
     if (!node.rule) continue;
     const pairs = [[node.rule.forward(...operandsOf(node, graph.data)), node.data], ...slopes[id].map((x, i) => [x, node.slopes[i]])];
     const wrong = pairs.find(([x, y]) => !agree(x, y));
-    if (wrong) {
-      const [here, recorded] = wrong.map((x) => figure(x));
-      return `The sliders are off: at ${node.name} this browser computes ${here} where Python recorded ${recorded}.`;
+    if (wrong) return said(node, wrong);
+  }
+  return null;
+}
+
+// The same for a folded graph: its numbers as foldedAt() finds them from the whole one's, and which edges carry a gradient.
+function verifyFolded(graph, whole) {
+  const refusal = verify(whole);
+  if (refusal !== null) return refusal;
+  const found = foldedAt(graph, whole, whole.data);
+  for (const [id, node] of graph.nodes.entries()) {
+    const pairs = [[found.data[id], node.data], ...found.slopes[id].map((x, i) => [x, node.slopes[i]])];
+    const wrong = pairs.find(([x, y]) => !agree(x, y));
+    if (wrong) return said(node, wrong);
+    if (found.graph.nodes[id].carries.some((carried, i) => carried !== node.carries[i])) {
+      return `The sliders are off: at ${node.name} a gradient flows here where none did in Python, or none where one did.`;
     }
   }
   return null;
 }
 
-// A number as figures.py's figure writes it: so many significant digits, a true minus sign; halfway the even digit.
+// The first node of a folded graph whose gradient is finite there and not in the whole one, or the other way; undefined if none
+// is. The products through a group may overflow where the same factors in another order do not.
+function notTold(graph, grads, wholeGrads) {
+  return graph.nodes.find(({ kind, of }, id) => kind !== "constant" && !sameKind(grads[id], wholeGrads[of]));
+}
+
+function sameKind(x, y) {
+  return Number.isFinite(x) ? Number.isFinite(y) : Object.is(x, y);
+}
+
+// A number as figures.py's figure writes it: so many significant digits, a true minus sign but for 0; halfway the even digit.
 function figure(x, digits = 4) {
   if (x === null || x === undefined) return "–";
   if (!Number.isFinite(x)) return Number.isNaN(x) ? "NaN" : x > 0 ? "∞" : "−∞";
   const size = Math.abs(x);
-  const exact = size.toExponential(100);
-  const kept = exact.slice(0, digits + 1);
-  const down = /^50*e/.test(exact.slice(digits + 1)) && Number(kept.at(-1)) % 2 === 0; // toExponential would go up
-  const rounded = down ? kept + exact.slice(exact.indexOf("e")) : size.toExponential(digits - 1);
+  const sign = x < 0 ? "−" : "";
+  const halfway = perhapsHalfway(size, digits);
+  if (!halfway && (size >= 1e-4 || size === 0) && size < 10 ** digits) { // most numbers, and ten times as fast
+    const written = size.toPrecision(digits);
+    if (!written.includes("e")) return sign + written;
+  }
+  const rounded = (halfway && halfwayDown(size, digits)) || size.toExponential(digits - 1);
   const [mantissa, exponent] = rounded.split("e");
   const plain = exponent >= -4 && exponent < digits;
   const written = plain ? Number(rounded).toFixed(digits - 1 - exponent) : `${mantissa}e${Number(exponent)}`;
-  return (x < 0 || Object.is(x, -0) ? "−" : "") + written.replace("-", "−");
+  return sign + written.replace("-", "−");
+}
+
+// Whether a number has one digit too many, a 5: all that lie halfway do.
+function perhapsHalfway(size, digits) {
+  const shortest = size.toExponential();
+  const end = shortest.indexOf("e");
+  return end === digits + 2 && shortest[end - 1] === "5";
+}
+
+// The digits of a number that lies halfway and goes down to an even digit, where JavaScript would go up; "" for others.
+function halfwayDown(size, digits) {
+  const exact = size.toExponential(100);
+  const kept = exact.slice(0, digits + 1);
+  const down = /^50*e/.test(exact.slice(digits + 1)) && Number(kept.at(-1)) % 2 === 0;
+  return down ? kept + exact.slice(exact.indexOf("e")) : "";
 }

@@ -68,7 +68,8 @@ def rule_of_node(node: Node) -> str:
     try:
         return print_rule(node.rule, len(node.edges))
     except CannotRecompute as error:
-        raise CannotRecompute(f"{node.name} {error}") from error
+        rule = f" ({node.rule.name})" if node.label else ""
+        raise CannotRecompute(f"{node.name}{rule} {error}") from error
     except Exception as error:  # a user's rule may do anything with an operand
         raise CannotRecompute(
             f"{node.name} cannot be read: its rule {node.rule.name!r} does with an operand what only a number can do "
@@ -83,14 +84,14 @@ def print_rule(rule: Rule, count: int) -> str:
     slopes = read(rule, count, textbook=False)
     if rule.choice and not any(map(mentions_a_name, slopes)):
         raise CannotRecompute(
-            f"({rule.name}) is a choice that does not look at its operands: its condition was decided in Python, and what "
+            "is a choice that does not look at its operands: its condition was decided in Python, and what "
             "it would be for other numbers is not known"
         )
     forward = javascript([Symbol(rule.forward(*[Symbol(name) for name in own]))], names)
     backward = javascript(slopes, names)
     lacking = sorted((forward.helpers | backward.helpers) - helper_names())
     if lacking:
-        raise CannotRecompute(f"({rule.name}) calls {', '.join(lacking)}, which JavaScript does not have")
+        raise CannotRecompute(f"calls {', '.join(lacking)}, which JavaScript does not have")
     operands = ", ".join([names[name] for name in own])
     choice = "true" if rule.choice else "false"
     body = f"forward({operands}) {{ {statements(forward.statements)}return {forward.results[0]}; }}"
@@ -127,26 +128,40 @@ def payload(graph: Snapshot) -> dict[str, Any]:
     """A graph as `recompute.js` takes it, ready for JSON.
 
     Where the graph cannot be computed again, `refusal` says why, no node has a rule, and every number stays as recorded.
+    Of a folded graph it is the `whole` one that is computed again: each node says by `of` whose number there it shows.
     """
+    if graph.whole is not None and not any(node.outputs for node in graph.nodes):
+        return folded_payload(graph, payload(graph.whole))
     refusal: str | None = None
     rule_of: list[int | None] = [None] * len(graph.nodes)
     try:
         rule_of = recomputation(graph).rule_of
     except CannotRecompute as error:
         refusal = str(error)
-    nodes = [
-        {
-            "name": node.name,
-            "kind": node.kind,
-            "parents": list(node.parents),
-            "rule": rule,
-            "choice": bool(getattr(node.rule, "choice", False)),
-            "data": encoded(node.data),
-            "slopes": [encoded(edge.local) for edge in node.edges],
-        }
-        for node, rule in zip(graph.nodes, rule_of, strict=True)
-    ]
+    nodes = [node_payload(node) | {"rule": rule} for node, rule in zip(graph.nodes, rule_of, strict=True)]
     return {"root": graph.root.id, "refusal": refusal, "nodes": nodes}
+
+
+def folded_payload(graph: Snapshot, whole: dict[str, Any]) -> dict[str, Any]:
+    """A folded graph whose nodes show one number each, with the whole one unless that cannot be computed again."""
+    nodes = [
+        node_payload(node) | {"rule": None, "of": node.of, "carries": [edge.carries for edge in node.edges]}
+        for node in graph.nodes
+    ]
+    refusal = whole["refusal"]
+    return {"root": graph.root.id, "refusal": refusal, "nodes": nodes} | ({} if refusal else {"whole": whole})
+
+
+def node_payload(node: Node) -> dict[str, Any]:
+    """A node without its rule."""
+    return {
+        "name": node.name,
+        "kind": node.kind,
+        "parents": list(node.parents),
+        "choice": bool(getattr(node.rule, "choice", False)),
+        "data": encoded(node.data),
+        "slopes": [encoded(edge.local) for edge in node.edges],
+    }
 
 
 def encoded(x: Any) -> float | str | None:

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from ..engine import NOT_COMPUTED, Constant, Value, contributions, seed, topological_sort
+from ..engine import NOT_COMPUTED, Constant, Value, contributions, same, seed, topological_sort
 from ..rules import Rule
 from ..symbols import Symbol, expression, operand_names, read, simplify, substitute, text
 from .figures import shown
@@ -15,15 +15,24 @@ LONGEST_LABEL, LONGEST_NUMBER, LONGEST_EXPRESSION = 24, 8, 16  # characters of w
 LONG, LONGEST = 32, 60  # characters of a formula: with expressions in it, and of any
 UNNAMED = "#?"  # stands for a group with several outputs, of which a formula cannot tell one
 NUMBER = re.compile(r"pi|-?\d+(\.\d+)?(e[+-]\d+)?(/\d+)?")
+MOST_SWEPT = 200_000  # nodes whose sweep is told; a million take a minute and more than a gigabyte
+STALE = "recorded at other numbers than the leaves hold now: run the forward pass again"
 
 
 class Edge(NamedTuple):
     """From a node to one of its parents: what the chain rule multiplies by here."""
 
     parent: int  # the parent's id
-    local: Any  # the local derivative's number, d node / d parent; None to a constant, or where it is not known
+    local: (
+        Any  # the local derivative's number, d node / d parent; None to a constant, or if there is none that is known
+    )
     formula: str | None  # as text, in the users' labels: "1 - e**2"; None where there is none, or none short enough
     carries: bool  # whether a gradient flows here: not to a constant, nor to what a choice did not choose
+
+    @property
+    def unknown(self) -> bool:
+        """Whether a gradient flows here, but no one number says how much of it."""
+        return self.carries and self.local is None
 
 
 class Node(NamedTuple):
@@ -41,11 +50,12 @@ class Node(NamedTuple):
     rule: Rule | None = None  # None for a leaf, a constant, a group, and a node made by hand
     outputs: tuple[tuple[str, Any, Any], ...] = ()  # of a group with several: (name, data, grad) of each
     part: str = ""  # of a parameter: the part of a model that has it, as `Scope.part`
+    of: int | None = None  # in a folded graph: the id in `Snapshot.whole` of the node whose one number it shows
 
     @property
     def name(self) -> str:
         """What it is called: "loss", "tanh", "tanh #4", "leaf #0"."""
-        return f"{self.label or self.operation or self.kind} {self.mark}".rstrip()
+        return f"{self.label or shown(self.operation) or self.kind} {self.mark}".rstrip()
 
     @property
     def parents(self) -> tuple[int, ...]:
@@ -58,11 +68,23 @@ class Snapshot(NamedTuple):
 
     nodes: tuple[Node, ...]
     scopes: tuple[Scope, ...] = ()
+    whole: "Snapshot | None" = None  # the graph that it was folded from; None where nothing is folded
+    stale: bool = False  # whether data was changed after the forward pass; of a folded graph its whole knows
 
     @property
     def root(self) -> Node:
         """The node that the graph was drawn from."""
         return self.nodes[-1]
+
+    @property
+    def seed(self) -> Any:
+        """The gradient that a sweep begins with, d root / d root: an int where the root is exact."""
+        return 1.0 if isinstance(self.root.data, float) else 1
+
+    @property
+    def warnings(self) -> list[str]:
+        """What has to be said below every picture and text of it."""
+        return [STALE] * (self.whole or self).stale
 
     def as_dict(self) -> dict[str, Any]:
         """The same as dicts and lists, ready for JSON where the numbers are floats."""
@@ -87,7 +109,8 @@ def snapshot(root: Value) -> Snapshot:
     """Everything about the graph below `root` that can be shown, as plain data.
 
     It may be taken before or after `backward()`, touches nothing, and does not recurse. A derivative that is a closure made
-    by hand is run once, for its number. Raises TypeError if `root` is not a Value.
+    by hand is run for upstream gradients of 1, 2 and -1000: if it is not linear, there is no local derivative. Raises
+    TypeError if `root` is not a Value.
 
     In a formula a node is written as what it is: by its label, a leaf without one by its number, an operation by its
     expression, `cos(a)`. Where that would be long, or another node has the same label, it is written `#4`: its id, which is
@@ -99,7 +122,7 @@ def snapshot(root: Value) -> Snapshot:
     ids = {node: i for i, node in enumerate(order)}
     scopes, places = scopes_of(order)
     nodes = [describe(node, node is root, ids, place) for node, place in zip(order, places, strict=True)]
-    return Snapshot(with_formulas(nodes), scopes)
+    return Snapshot(with_formulas(nodes), scopes, stale=is_stale(nodes))
 
 
 def with_formulas(nodes: Sequence[Node]) -> tuple[Node, ...]:
@@ -144,16 +167,39 @@ def counted(root: Value, most: int) -> int:
     return len(seen)
 
 
+def refuse_too_large(root: Value | Snapshot, limit: int | None, reader: str) -> None:
+    """Raise ValueError if a graph has more nodes than `limit`, None for any number, before it takes time and memory."""
+    if limit is not None and (isinstance(limit, bool) or not isinstance(limit, int) or limit < 1):
+        raise ValueError(f"limit should be a number of nodes, or None for any number, got {limit!r:.80}")
+    if limit is not None and isinstance(root, Value) and counted(root, limit) > limit:
+        raise ValueError(
+            f"the graph has more than {limit:,} nodes: give {reader} one of its parts, or limit=None for any number of "
+            "nodes, of which a million take about a minute and more than a gigabyte"
+        )
+
+
+def is_stale(nodes: Sequence[Node]) -> bool:
+    """Whether a node's number is not what its rule gives for the numbers that its parents hold now."""
+    for node in nodes:
+        if node.rule is not None and type(node.data) is float:
+            try:
+                if not same(node.rule.forward(*[nodes[i].data for i in node.parents]), node.data):
+                    return True
+            except Exception:  # a user's rule may do anything at other numbers
+                return True
+    return False
+
+
 def describe(value: Value, is_root: bool, ids: dict[Value, int], place: Place) -> Node:
     """One Value as a Node, without formulas and mark."""
     parents = value.parents
     kind = "constant" if isinstance(value, Constant) else "leaf" if not parents else "root" if is_root else "operation"
-    slopes = value.slopes if isinstance(value.rule, Rule) else slopes_by_hand(value)
+    slopes, linear = (value.slopes, True) if isinstance(value.rule, Rule) else slopes_by_hand(value)
     if type(value.data) is float:  # a slope of 1 stands in some rules as an int
         slopes = [float(slope) if type(slope) is int else slope for slope in slopes]
     choice = getattr(value.rule, "choice", False)
     edges = [
-        Edge(ids[parent], slope, None, slope is not None and not (choice and bool(slope == 0)))
+        Edge(ids[parent], slope, None, carries_gradient(parent, slope, choice, linear))
         for parent, slope in zip(parents, slopes, strict=True)
     ]
     grad = value.grad.data if isinstance(value.grad, Value) else value.grad
@@ -171,15 +217,55 @@ def describe(value: Value, is_root: bool, ids: dict[Value, int], place: Place) -
     )
 
 
-def slopes_by_hand(value: Value) -> list[Any]:
+def carries_gradient(parent: Value, slope: Any, choice: bool, linear: bool) -> bool:
+    """Whether a gradient flows on an edge: if its local derivative is not known because a closure is not linear, it may."""
+    if slope is None:
+        return not linear and type(parent) is not Constant
+    return not (choice and bool(slope == 0))
+
+
+def slopes_by_hand(value: Value) -> tuple[list[Any], bool]:
     """The local derivatives of a node made by hand: what its closure contributes for an upstream gradient of 1.
 
-    A parent that comes twice has them all on its first edge.
+    A parent that comes twice has them all on its first edge. With them, whether the closure is linear as the chain rule
+    is, as far as two more gradients tell; there are none if it is not, or fails.
     """
+    nothing: list[Any] = [None] * len(value.parents)
     if not value.parents or value.rule.closure is None:
-        return [None] * len(value.parents)
-    found: dict[Value, Any] = dict(contributions(value, seed(value)))
-    return [found.pop(parent, None) for parent in value.parents]
+        return nothing, True
+    try:
+        found: dict[Value, Any] = dict(contributions(value, seed(value)))
+        linear = all(
+            is_multiple(x, times, found[parent])
+            for times in (2, -1000)
+            for parent, x in contributions(value, seed(value) * times)
+        )
+    except Exception:  # it is the user's: it may need what only a whole sweep gives
+        return nothing, False
+    return ([found.pop(parent, None) for parent in value.parents], True) if linear else (nothing, False)
+
+
+def is_multiple(x: Any, times: int, y: Any) -> bool:
+    """Whether x is so many times y, but for rounding; of expressions, which cannot tell, it is believed."""
+    expected = y * times
+    try:
+        return same(x, expected) or bool(abs(x - expected) * 10**9 <= abs(expected))
+    except TypeError:
+        return True
+
+
+def unknown(node: Node, parent: Node) -> ValueError:
+    """The error of what needs the local derivative on an edge that has none."""
+    several = node if node.outputs else parent
+    if several.outputs:
+        return ValueError(
+            f"{several.name} is a folded part with several outputs: give a snapshot in which it is not folded"
+        )
+    closure = "a _backward in it" if node.kind == "group" else "its _backward"
+    return ValueError(
+        f"{node.name} has no local derivative: {closure} was made by hand, and what it hands on is not in proportion "
+        "to the gradient that it is given, or it failed; gradients(y, x) runs it as it is"
+    )
 
 
 class Writer:
@@ -229,7 +315,7 @@ def written(symbol: Symbol, named: Sequence[tuple[dict[str, Symbol], int]]) -> s
     for names, limit in named:
         found = text(substitute(symbol, names))
         if len(found) <= limit:
-            return None if UNNAMED in found else found
+            return None if UNNAMED in found else shown(found, LONGEST)  # a rule's name is the user's, too
     return None
 
 
@@ -245,8 +331,17 @@ def read_rule(rule: Rule | None, count: int) -> tuple[tuple[str, ...], tuple[Sym
 
 def label_symbol(label: str, mark: Symbol) -> Symbol:
     """A label for use in a formula; the mark for one that is long, cannot be printed, or looks like a number or a mark."""
-    misread = "#" in label or NUMBER.fullmatch(label)
+    misread = "#" in label or NUMBER.fullmatch(label) or is_float(label)
     return mark if misread or shown(label, LONGEST_LABEL) != label else Symbol(label)
+
+
+def is_float(label: str) -> bool:
+    """Whether Python reads a label as a number: 1e5, .5, inf, 1_000."""
+    try:
+        float(label)
+    except ValueError:
+        return False
+    return True
 
 
 def number_symbol(data: Any, mark: Symbol) -> Symbol:

@@ -7,23 +7,27 @@ ones are in a style sheet of its own, under its own id. No script, and no refere
 import itertools
 import math
 import re
+import textwrap
 import xml.sax.saxutils
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from ..symbols import Symbol, expression, text
-from .figures import MINUS, columns, formula_text, shown
+from .embed import SMALLEST
+from .figures import ELLIPSIS, MINUS, after_point, columns, formula_text, is_number, shown
 from .layout import Layout, Place, Way
 from .palette import FONT, PALETTE
 from .snapshot import Edge, Node, Snapshot
 
 CHARACTER, LINE, MARGIN = 7.3, 16.0, 20.0  # the width of a character at 12 px, the height of a line, the border
 OUTER = 4.0  # what the root's second outline and a group's second sheet take
-LONGEST_TITLE = 24  # characters
+LONGEST_TITLE, LONGEST_ROW = 24, 18  # characters of a title, and of the name of a row
+APART = 2  # characters between a caption, or a figure, and the next figure
 LONG_SUM, MOST_OUTPUTS = 8, 16  # additions in a row that are worth a word of advice; outputs listed on a group
 ARROWHEAD = ((-7.0, -3.5), (0.0, 0.0), (-7.0, 3.5))
-DOTS = "2 4"  # of lines on which nothing comes back
+DOTS, FAINT = "2 4", "0.4"  # of lines on which nothing comes back
+LEGEND_WIDTHS = 53, 120  # characters of a legend, at least and at most, however wide its drawing is
 HAIR, BROAD = 0.6, 6.0  # the widths of lines that bring back nothing and the most
 LEGEND = {
     "data": "data: the numbers, going forward →",
@@ -102,11 +106,15 @@ def picture_of(graph: Snapshot, style: Style) -> Picture:
     nodes = [node for node in graph.nodes if node.id not in gone]
     first = first_wrong(graph)
     written = [writing(node, style, titles.get(node.id, ""), first) for node in nodes]
-    figures = [figure for _, rows in written for row in rows for _, figure in row.cells if columns(figure) <= 10]
-    point = max([columns(figure) - columns(figure.partition(".")[0]) for figure in figures], default=0)
-    whole = max([columns(figure.partition(".")[0]) for figure in figures], default=0)
+    figures = [figure for _, rows in written for row in rows for _, figure in row.cells]
+    numbers = [figure for figure in figures if is_number(figure) and columns(figure) <= 10]
+    point = max(map(after_point, numbers), default=0)
+    whole = max([columns(figure) - after_point(figure) for figure in numbers], default=0)
     usual = max(whole + point, style.room)
-    cards = [card(node, titles, rows, usual, style) for node, (titles, rows) in zip(nodes, written, strict=True)]
+    cards = [
+        card(node, titles, rows, usual, style, is_result(node, graph))
+        for node, (titles, rows) in zip(nodes, written, strict=True)
+    ]
     drawn = {node.id for node in nodes}
     grads = {node.id: node.grad for node in graph.nodes}
     tags = [
@@ -153,11 +161,12 @@ def size_of(x: Any) -> float | None:
 
 def writing(node: Node, style: Style, folded: str, first: tuple[int, str]) -> tuple[list[tuple[str, str]], list[Row]]:
     """The titles and the figures of a node."""
-    label = shown(node.label, 24) if "label" in style.show else ""
-    second = node.mark
-    if "operation" in style.show or not label:
-        operation = folded or shown(node.operation, 24) or ("" if node.label else node.kind)
-        second = f"{operation} {node.mark}".strip()
+    label = name_within(node.label, LONGEST_TITLE) if "label" in style.show else ""
+    named = {"label", "operation"} & {*style.show} or "formula" in style.edges
+    second = node.mark if named else ""
+    if "operation" in style.show:
+        operation = folded or shown(node.operation, LONGEST_TITLE) or ("" if node.label else node.kind)
+        second = f"{operation} {second}".strip()
     if node.kind == "constant" and not node.mark:
         second = ""
     titles = [("text", line) for line in (label, second) if line]
@@ -170,7 +179,8 @@ def writing(node: Node, style: Style, folded: str, first: tuple[int, str]) -> tu
         rows = [Row("", "text", tuple([(f"{use} caption", use) for use in uses]))] if uses else []
         for name, *numbers in node.outputs[:MOST_OUTPUTS]:
             given = dict(zip(("data", "grad"), numbers, strict=True))
-            rows.append(Row(shown(name, 12), "text", tuple([value(use, given[use], style) for use in uses])))
+            cells = tuple([value(use, given[use], style) for use in uses])
+            rows.append(Row(name_within(name.removeprefix(f"{node.label}."), LONGEST_ROW), "text", cells))
         return titles, rows
     captions = {"data": "→", "grad": "←"} if style.compact else {"data": "data", "grad": "grad"}
     given = {"data": node.data, "grad": node.grad}
@@ -178,19 +188,33 @@ def writing(node: Node, style: Style, folded: str, first: tuple[int, str]) -> tu
     return titles, [Row(captions[use], use, (value(use, given[use], style),)) for use in uses]
 
 
+def name_within(given: Any, limit: int) -> str:
+    """A name in so many characters, its end kept, in which names differ: "…neurons.3.w[1]"; of a long word both ends."""
+    written = str(given)
+    name: str = shown(written if len(written) <= 200 else written[:100] + written[-100:], 200)
+    if len(name) <= limit:
+        return name
+    ends = [at for at, c in enumerate(name) if c == "." and len(name) - at <= limit]
+    if ends:
+        return ELLIPSIS + name[ends[0] + 1 :]
+    return name[: limit // 2] + ELLIPSIS + name[limit // 2 + 1 - limit :]
+
+
 def value(use: str, x: Any, style: Style) -> tuple[str, str]:
     """A figure with its classes."""
     return f"{use} wrong value" if not_finite(x) else f"{use} value", style.figure(x)
 
 
-def card(node: Node, titles: Sequence[tuple[str, str]], rows: Sequence[Row], usual: int, style: Style) -> Card:
+def card(
+    node: Node, titles: Sequence[tuple[str, str]], rows: Sequence[Row], usual: int, style: Style, root: bool
+) -> Card:
     """A node's box, as large as what is written on it."""
     caption = max([columns(row.caption) for row in rows], default=0)
     figure = max([usual, *[columns(figure) for row in rows for _, figure in row.cells]])
     cells = max([len(row.cells) for row in rows], default=0)
-    figures = (caption + cells * (1 + figure)) * CHARACTER + 16 if rows else 0.0
+    figures = (caption + cells * (figure + APART)) * CHARACTER + 16 if rows else 0.0
     title = max([columns(line) for _, line in titles], default=0) * CHARACTER + 20 if titles else 0.0
-    beyond = 2 * OUTER if node.kind in ("root", "group") else 0.0
+    beyond = 2 * OUTER * ((node.kind == "group") + root)
     if style.compact:
         width, lines = max(title, figures), len(titles) + len(rows)
     else:
@@ -208,6 +232,8 @@ def tag(node: Node, operand: int, edge: Edge, style: Style, upstream: Any) -> Ta
             lines.append(("formula", formula))
         if "number" in style.edges:
             lines.append(("number wrong" if not_finite(edge.local) else "number", style.figure(edge.local)))
+    elif edge.unknown and node.kind != "group":  # a closure made by hand that is not linear
+        lines.append(("formula", "– (not linear)"))
     longest = max([columns(line) for _, line in lines], default=0)
     if lines and style.room and "number" in style.edges:
         longest = max(longest, style.room)
@@ -221,6 +247,11 @@ def tag(node: Node, operand: int, edge: Edge, style: Style, upstream: Any) -> Ta
     return Tag(node.id, operand, edge, tuple(lines), width, 2 * LINE + 10 if lines else 0.0, flow)
 
 
+def is_result(node: Node, graph: Snapshot) -> bool:
+    """Whether a node is outlined as the root: an operation, or a folded part of a model, that everything leads to."""
+    return node.kind in ("root", "group") and node.id == graph.root.id
+
+
 def not_finite(x: Any) -> bool:
     """Whether a number is infinite or NaN; one that cannot tell is finite."""
     try:
@@ -230,13 +261,18 @@ def not_finite(x: Any) -> bool:
 
 
 def first_wrong(graph: Snapshot) -> tuple[int, str]:
-    """The first node that is not finite, and the words that mark it: in the order of computing, data before gradients."""
+    """The first node that is not finite, and the words that mark it: in the order of computing, data before gradients,
+    and these before local derivatives, which may wait for a gradient."""
     for node in graph.nodes:
         if not_finite(node.data):
             return node.id, "first NaN" if is_nan(node.data) else "first ∞"
     for node in reversed(graph.nodes):
         if not_finite(node.grad):
             return node.id, f"first {'NaN' if is_nan(node.grad) else '∞'} in grad"
+    for node in graph.nodes:
+        for edge in node.edges:
+            if not_finite(edge.local):
+                return node.id, f"first {'NaN' if is_nan(edge.local) else '∞'} on an edge"
     return -1, ""
 
 
@@ -267,18 +303,14 @@ def folded_constants(graph: Snapshot, style: Style) -> tuple[dict[int, str], set
 def title_with_constants(rule: Any, parents: Sequence[Node], style: Style) -> str:
     """An operation with its constants as figures and every other operand as a dot; "" if it cannot be read."""
     try:
-        operands = [Symbol(f"operand_{i}") for i in range(len(parents))]
-        found = expression(rule, operands)
+        places = [f"operand{i}" for i in range(len(parents))]
+        found = expression(rule, [Symbol(place) for place in places])
     except Exception:  # a user's rule may compute with floats alone; a group, or a node made by hand, has none
         return ""
     if found is None:
         return ""
-
-    def written(match: re.Match[str]) -> str:
-        parent = parents[int(match[1])]
-        return style.figure(parent.data) if parent.kind == "constant" else "·"
-
-    return re.sub(r"\boperand_(\d+)\b", written, text(found).replace("-", MINUS))
+    operands = [style.figure(parent.data) if parent.kind == "constant" else "·" for parent in parents]
+    return shown(text(found, dict(zip(places, operands, strict=True))).replace("-", MINUS), 2 * LONGEST_TITLE)
 
 
 # ---- elements ------------------------------------------------------------------------------------------------------
@@ -348,12 +380,12 @@ class Brush:
         about = f"{node.name}: {node.operation}, " if node.label and node.operation else f"{node.name}: "
         about += f"data {node.data}" + ("" if node.grad is None else f", grad {node.grad}")
         parts = [element("title", quoted(shown(about, 400)))]
-        if node.kind == "root":
-            parts.append(self.outline(left, top, width, height, 5 + OUTER, "paper"))
-            left, top, width, height = left + OUTER, top + OUTER, width - 2 * OUTER, height - 2 * OUTER
         if node.kind == "group":
             parts.append(self.outline(left + 2 * OUTER, top, width - 2 * OUTER, height - 2 * OUTER, 5, "box"))
             top, width, height = top + 2 * OUTER, width - 2 * OUTER, height - 2 * OUTER
+        if is_result(node, self.picture.graph):
+            parts.append(self.outline(left, top, width, height, 5 + OUTER, "paper"))
+            left, top, width, height = left + OUTER, top + OUTER, width - 2 * OUTER, height - 2 * OUTER
         radius = {"leaf": min(height / 2, 21.0), "constant": 0.0}.get(node.kind, 5.0)
         parts.append(self.outline(left, top, width, height, radius, "box", "4 3" if node.kind == "constant" else ""))
         parts += self.titles(card, left, top + height / 2, width)
@@ -372,25 +404,36 @@ class Brush:
         ]
 
     def figures(self, card: Card, left: float, middle: float, width: float) -> list[str]:
-        """The figures of a node, their decimal points below each other."""
+        """The figures of a node, their decimal points below each other; heads and what is no number end where they end."""
         lines = len(card.rows) + (len(card.titles) if self.style.compact else 0)
         top = middle + ((lines - 1) / 2 - len(card.rows) + 1) * LINE
         right, start = left + width - 12, left + (8 if not card.titles else width - card.figures + 4)
         if self.style.compact:
             start = left + (width - card.figures) / 2 + 8
             right = start + card.figures - 16
+        columns_of = zip(*[row.cells for row in card.rows], strict=True)
+        ends = list(zip(*[self.ends(card, [figure for _, figure in cells]) for cells in columns_of], strict=True))
         parts = []
         for i, row in enumerate(card.rows):
             y = top + i * LINE
             if row.caption:
                 parts.append(self.text(start, y, f"{row.use} caption", row.caption))
-            for k, (class_, figure) in enumerate(reversed(row.cells)):
-                after_point = columns(figure) - columns(figure.partition(".")[0])
-                beyond = max(0, self.picture.point - after_point)
-                beyond = beyond if columns(figure) + beyond <= card.figure and "value" in class_ else 0
-                x = right - (k * (card.figure + 1) + beyond) * CHARACTER
-                parts.insert(len(parts) - k, self.text(x, y, class_, figure, "end"))
+            for k, ((class_, figure), end) in enumerate(zip(row.cells, ends[i], strict=True)):
+                after = (len(row.cells) - 1 - k) * (card.figure + APART)
+                x = right - (after + end) * CHARACTER
+                parts.append(self.text(x, y, class_, figure, "end"))
         return parts
+
+    def ends(self, card: Card, figures: Sequence[str]) -> list[int]:
+        """How many characters before the right end of its column each figure ends."""
+        space = {
+            figure: max(0, self.picture.point - after_point(figure))
+            for figure in figures
+            if is_number(figure) and columns(figure) <= card.figure
+        }
+        space = {figure: end if columns(figure) + end <= card.figure else 0 for figure, end in space.items()}
+        common = min(space.values(), default=0)
+        return [space.get(figure, common if columns(figure) + common <= card.figure else 0) for figure in figures]
 
     def edge(self, tag: Tag, way: Way, place: Place) -> str:
         """An edge: its line with an arrowhead, and its label."""
@@ -409,7 +452,7 @@ class Brush:
             stroke=colour,
             stroke_width=tag.stroke or "",
             stroke_dasharray=tag.dashes,
-            stroke_opacity="0.8" if flow else "",
+            stroke_opacity=FAINT if self.style.flow and tag.dashes == DOTS else "0.8" if flow else "",
         )
         head = element("path", d=arrowhead(way), class_=f"arrow{flow}", fill=colour)
         parts += [path, head]
@@ -441,8 +484,10 @@ class Brush:
 
     def title(self, scope: Any, place: Place) -> str:
         """The name of a part of a model, in a corner of its frame, on a ground of its own: lines may pass there."""
-        name = shown(scope.name if scope.name in ("", scope.kind) else f"{scope.name} · {scope.kind}", 40)
-        name = shown(name, max(1, int((place.width - 16) / CHARACTER)))
+        room = min(40, max(1, int((place.width - 16) / CHARACTER)))
+        kind = "" if scope.name in ("", scope.kind) else f" · {scope.kind}"
+        name = name_within(scope.name, max(room - len(kind), room // 2)) + kind
+        name = shown(name, room)
         ground = element(
             "rect",
             x=place.left + 4,
@@ -456,7 +501,8 @@ class Brush:
         return element("g", ground + self.text(place.left + 8, place.top + 11, "caption", name), class_="scope-name")
 
     def legend(self, width: float, height: float) -> tuple[str, float, float]:
-        """The lines that say what is what, below a drawing of this size; with the width and height that they need."""
+        """The lines that say what is what, below the middle of a drawing of this size; with the width and height that
+        they need."""
         style, graph = self.style, self.picture.graph
         legend = [(use, words) for use, words in LEGEND.items() if use in style.show]
         if style.compact:
@@ -467,26 +513,39 @@ class Brush:
         if style.edges and any(tag.lines for tag in self.picture.tags):
             legend.append(("text", f"on an edge: the local derivative, {' and '.join(style.edges)}"))
         legend += [("grad", FLOW)] * any(tag.stroke for tag in self.picture.tags)
+        legend += [("wrong", self.about_red())] * bool(self.about_red())
         legend += [("text", MARKS)] * any(node.mark for node in graph.nodes)
+        legend += [("text", warning) for warning in graph.warnings]
         legend += [("text", ADVICE)] * (longest_sum(graph) >= LONG_SUM)
-        rows: list[list[tuple[str, str]]] = [[]]
-        room = max(width, max([columns(words) for _, words in legend], default=0) * CHARACTER)
-        used = 0.0
+        narrow, broad = LEGEND_WIDTHS
+        room = min(max(int(width / CHARACTER), narrow), broad)
+        rows: list[list[tuple[int, str, str]]] = [[]]  # where a text begins, in characters; its use; the text
+        used = 0
         for use, words in legend:
-            length = columns(words) * CHARACTER + 30
-            if rows[-1] and used + length - 30 > room:
-                rows.append([])
-                used = 0.0
-            rows[-1].append((use, words))
-            used += length
-        parts, widest = [], 0.0
-        for i, row in enumerate(rows):
-            x = 0.0
-            for use, words in row:
-                parts.append(self.text(x, height + 26 + i * LINE, use, words))
-                x += columns(words) * CHARACTER + 30
-            widest = max(widest, x - 30)
+            for line in textwrap.wrap(words, room):
+                if used + len(line) > room:
+                    rows.append([])
+                    used = 0
+                rows[-1].append((used, use, line))
+                used += len(line) + 4
+        widest = max([at + len(line) for row in rows for at, _, line in row], default=0) * CHARACTER
+        left = min(0.0, (width - widest) / 2)
+        parts = [
+            self.text(left + at * CHARACTER, height + 26 + i * LINE, use, line)
+            for i, row in enumerate(rows)
+            for at, use, line in row
+        ]
         return element("g", "".join(parts), class_="legend"), widest, 20 + len(rows) * LINE
+
+    def about_red(self) -> str:
+        """What red says; "" where nothing is red."""
+        classes = [class_ for card in self.picture.cards for row in card.rows for class_, _ in row.cells]
+        classes += [class_ for tag in self.picture.tags for class_, _ in tag.lines]
+        classes += ["wrong" for tag in self.picture.tags if tag.flow_wrong]
+        marked = any(class_ == "wrong" for card in self.picture.cards for class_, _ in card.titles)
+        if not marked and not any("wrong" in class_.split() for class_ in classes):
+            return ""
+        return "red: ∞ or NaN" + "; the first of them is marked" * marked
 
 
 def is_negative(x: Any) -> bool:
@@ -547,11 +606,12 @@ def svg(picture: Picture, layout: Layout, style: Style) -> str:
     parts += [brush.title(scope, place) for scope, place in frames]
     parts += [brush.node(card, place) for card, place in zip(picture.cards, layout.boxes, strict=True)]
     width, height = layout.width, layout.height
+    aside = 0.0  # how far the legend reaches beyond the drawing, on either side
     if style.legend:
         notes, note_width, note_height = brush.legend(width, height)
         parts.append(notes)
-        width, height = max(width, note_width), height + note_height
-    return sheet(brush, "\n".join(parts), width + 2 * MARGIN, height + 2 * MARGIN)
+        aside, height = max(0.0, (note_width - width) / 2), height + note_height
+    return sheet(brush, "\n".join(parts), width + 2 * (MARGIN + aside), height + 2 * MARGIN, MARGIN + aside)
 
 
 def name_of(graph: Snapshot) -> str:
@@ -563,15 +623,15 @@ def name_of(graph: Snapshot) -> str:
     return shown(label or model or graph.root.label or graph.root.operation or "a leaf", 80)
 
 
-def sheet(brush: Brush, body: str, width: float, height: float) -> str:
-    """The sheet that a picture is on."""
+def sheet(brush: Brush, body: str, width: float, height: float, left: float) -> str:
+    """The sheet that a picture is on, so far from its left border."""
     name = f"graph-{next(pictures)}-{zlib.crc32(body.encode('utf-8', 'replace')):08x}"
     style = dark_colours(name) if brush.style.theme == "auto" else ""
     parts = [
         element("title", quoted(f"The graph of {name_of(brush.picture.graph)}")),
         *([element("style", style)] if style else []),
         element("rect", width="100%", height="100%", rx=6, class_="paper", fill=brush.colour("paper")),
-        element("g", f"\n{body}\n", transform=f"translate({MARGIN:.0f},{MARGIN:.0f})"),
+        element("g", f"\n{body}\n", transform=f"translate({number(left)},{number(MARGIN)})"),
     ]
     return element(
         "svg",
@@ -583,7 +643,7 @@ def sheet(brush: Brush, body: str, width: float, height: float) -> str:
         viewBox=f"0 0 {width:.0f} {height:.0f}",
         width=f"{width:.0f}",
         height=f"{height:.0f}",
-        style=f"max-width:100%;min-width:{0.8 * width:.0f}px;height:auto",
+        style=f"max-width:100%;min-width:{SMALLEST * width:.0f}px;height:auto",
         font_family=FONT,
         font_size=12,
         stroke_width=1.3,

@@ -1,5 +1,6 @@
 """The live widget of `explore`, on anywidget: imported only there."""
 
+import html
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -8,9 +9,9 @@ import anywidget
 import traitlets
 
 from .embed import image
-from .explorer import Failed, Slider, function_name, real, view
 from .figures import figure, shown
-from .palette import FONT, PALETTE
+from .palette import FONT, css_variables
+from .sliders import Failed, Slider, function_name, real, view
 
 HERE = Path(__file__).parent
 
@@ -33,12 +34,20 @@ class Number(traitlets.TraitType):  # type: ignore[misc]
         return number
 
 
+def check_name(name: str) -> None:
+    """Refuse the name of an argument that would stand in the way of the widget's own attributes."""
+    advice = f"give the argument another name, as in explore(lambda x: f({name}=x), x=...)"
+    if name.startswith("_"):
+        raise ValueError(f"{name!r} begins with '_', as what the widget keeps to itself does: {advice}")
+    if name == "self" or hasattr(Explorer, name):
+        raise ValueError(f"the widget has {name!r} of its own: {advice}")
+
+
 def style() -> str:
     """The style sheet, with the palette as its variables."""
-    variables = ["".join([f"--{use}:{pair[shade]};" for use, pair in PALETTE.items()]) for shade in (0, 1)]
     return (
-        f".autograd-explorer{{--figures:{FONT};{variables[0]}}}"
-        f"@media (prefers-color-scheme: dark){{.autograd-explorer{{{variables[1]}}}}}"
+        f".autograd-explorer{{--figures:{FONT};{css_variables(0)}}}"
+        f"@media (prefers-color-scheme: dark){{.autograd-explorer{{{css_variables(1)}}}}}"
         + (HERE / "explorer.css").read_text(encoding="utf-8")
     )
 
@@ -46,25 +55,22 @@ def style() -> str:
 class Explorer(anywidget.AnyWidget):  # type: ignore[misc]
     """f with a slider for each argument. `autograd.explore` makes one.
 
-    Traits: one per argument, named like it; `value`, `gradients`, `root` and `error`, which follow from them.
+    Traits: one per argument, named like it; and, to be read and observed, `value`, `gradients`, `root` and `error`, which
+    follow from them. While `error` is not empty, the others are still those from before it.
     """
 
     _esm = (HERE / "explorer.js").read_text(encoding="utf-8")
     _css = style()
-    value = traitlets.Any(None, help="f's number; the last one there was, if `error` is not empty")
-    gradients = traitlets.Dict(help="df / d argument, by name")
-    root = traitlets.Any(None, help="the Value that f returned")
-    error = traitlets.Unicode("", help="why there is nothing new to show; empty if all is well")
+    value = traitlets.Any(None, read_only=True, help="f's number; the last one there was, if `error` is not empty")
+    gradients = traitlets.Dict(read_only=True, help="df / d argument, by name")
+    root = traitlets.Any(None, read_only=True, help="the Value that f returned")
+    error = traitlets.Unicode("", read_only=True, help="why there is nothing new to show; empty if all is well")
     state = traitlets.Dict(help="what the page shows").tag(sync=True)
     asked = traitlets.Dict(help="where the page's sliders were moved").tag(sync=True)
 
     def __init__(self, f: Callable[..., Any], sliders: Mapping[str, Slider]) -> None:
-        taken = [name for name in sliders if hasattr(type(self), name) or name in ("f", "sliders")]
-        if taken:
-            raise ValueError(
-                f"the widget has a {taken[0]!r} of its own: give the argument another name, as in "
-                f"explore(lambda x: f({taken[0]}=x), x=...)"
-            )
+        for name in sliders:
+            check_name(name)
         super().__init__()
         self._f, self._sliders, self._silent, self._answered = f, dict(sliders), False, 0
         self.add_traits(**{name: Number(name, slider) for name, slider in sliders.items()})
@@ -87,7 +93,8 @@ class Explorer(anywidget.AnyWidget):  # type: ignore[misc]
         shown_as = super()._repr_mimebundle_(**kwargs)
         data, metadata = shown_as if isinstance(shown_as, tuple) else (shown_as, {})
         pictures = [image(picture, repr(self)) for picture in (self.state["picture"], *self.state["curves"]) if picture]
-        return {**data, "text/plain": repr(self), "text/html": "<br>".join(pictures)}, metadata
+        problem = [f"<p>{html.escape(self.error)}</p>"] if self.error else []
+        return {**data, "text/plain": repr(self), "text/html": "<br>".join(problem + pictures)}, metadata
 
     @property
     def numbers(self) -> dict[str, float]:
@@ -124,10 +131,13 @@ class Explorer(anywidget.AnyWidget):  # type: ignore[misc]
         try:
             found = view(self._f, self.numbers, self._sliders)
         except Failed as error:
-            self.error = str(error)
+            self.set_trait("error", str(error))
             self.state = {**before, **common, "stale": True, "message": str(error)}
             return
-        self.error, self.root, self.value, self.gradients = "", found.root, found.root.data, found.gradients
+        self.set_trait("error", "")
+        self.set_trait("root", found.root)
+        self.set_trait("value", found.root.data)
+        self.set_trait("gradients", found.gradients)
         self.state = {
             **common,
             "stale": False,
