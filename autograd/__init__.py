@@ -31,14 +31,22 @@ from .rules import Rule
 
 if TYPE_CHECKING:
     from . import drawing as drawing
+    from .drawing.dot import draw_dot, trace
+    from .drawing.draw import draw as draw
+    from .drawing.explorer import explore
+    from .drawing.ledger import ledger as ledger
+    from .drawing.outline import tree
+    from .drawing.paths import paths as paths
+    from .drawing.player import play
+    from .drawing.snapshot import snapshot as snapshot
 
 __all__ = [  # but for abs, pow and sum, which a star import would put in the place of Python's own
     "Constant", "GradientError", "Rule", "Value", "acos", "add", "asin", "atan", "atan2", "cbrt", "check_gradients",
-    "cos", "cosh", "detect_anomaly", "dot", "elu", "erf", "exp", "expm1", "gelu", "grad", "gradients", "hessian", "hvp",
-    "hypot", "jacobian", "jvp", "label", "leaky_relu", "log", "log1p", "log2", "log10", "logsigmoid", "logsumexp",
-    "maximum", "minimum", "mul", "neg", "no_grad", "normal_cdf", "operation", "prod", "relu", "sigmoid", "silu", "sin",
-    "sinh", "softmax_cross_entropy", "softplus", "sqrt", "sub", "tan", "tanh", "topological_sort", "truediv",
-    "value_and_grad", "where",
+    "cos", "cosh", "detect_anomaly", "dot", "draw", "draw_dot", "elu", "erf", "exp", "explore", "expm1", "gelu", "grad",
+    "gradients", "hessian", "hvp", "hypot", "jacobian", "jvp", "label", "leaky_relu", "ledger", "log", "log1p", "log2",
+    "log10", "logsigmoid", "logsumexp", "maximum", "minimum", "mul", "neg", "no_grad", "normal_cdf", "operation", "paths",
+    "play", "prod", "relu", "sigmoid", "silu", "sin", "sinh", "snapshot", "softmax_cross_entropy", "softplus", "sqrt",
+    "sub", "tan", "tanh", "topological_sort", "trace", "tree", "truediv", "value_and_grad", "where",
 ]  # fmt: skip
 
 __version__ = "0.1.0"
@@ -53,6 +61,10 @@ def __getattr__(name: str) -> Any:
     if name in DRAWING:
         return getattr(import_module(f"{__name__}.drawing"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), "drawing", "symbols", *DRAWING})
 
 
 MOST_SHOWN, MOST_FOLDED = 40, 2_000  # nodes that a notebook draws unasked, and of a model that it folds to so many

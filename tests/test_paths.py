@@ -243,7 +243,11 @@ def test_ends() -> None:
     assert "it is the same node" in str(same)
     apart = paths(root, Value(1.0))
     assert (apart.count, apart.total, apart.rest, list(apart)) == (0, 0.0, 0.0, [])
-    assert "does not depend on x" in str(apart)
+    assert str(paths(root, Value(1.0, label="q"))) == "dL/dq = 0: L does not depend on q, there is no path."
+    assert "does not depend on that Value" in str(apart)
+    with pytest.raises(TypeError, match="pass the variable itself"):
+        paths(root, "a")
+    assert "product of the local derivatives on the one path from e to L" in str(paths(root, named["e"]))
     assert paths(root, named["e"]).total == gradients(root, named["e"])
     assert paths(root, named["a"], most=0).rest == paths(root, named["a"]).total
 

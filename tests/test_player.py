@@ -1314,3 +1314,11 @@ def test_the_drawing_is_drawn_with_room_for_figures_that_change() -> None:
     narrow = draw(lecture(), engine="layered", legend=False).svg
     width = re.compile(r'viewBox="0 0 (\d+)')
     assert int(width.search(play(lecture()).drawing.svg)[1]) > int(width.search(narrow)[1])  # type: ignore[index]
+
+
+def test_leaves_changed_after_the_forward_pass_are_said() -> None:
+    a = Value(2.0, label="a")
+    y = a * a * a
+    assert 'class="warning"' not in play(y).html
+    a.data = 5.0
+    assert '<p class="warning">recorded at other numbers than the leaves hold now' in play(y).html

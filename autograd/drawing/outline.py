@@ -81,7 +81,9 @@ class Outline:
         ]
         hidden = [f'<span aria-hidden="true">{line}</span>' for line in (heads, rule)]
         notes = [f"\n{escape(note)}" for note in self.notes]
-        return '<pre style="overflow-x: auto">' + "\n".join([*hidden, *spoken, *notes]) + "</pre>"
+        return (
+            '<pre style="overflow-x: auto; font-family: monospace">' + "\n".join([*hidden, *spoken, *notes]) + "</pre>"
+        )
 
 
 CONTINUED, BELOW = " (continued)", ", see below"

@@ -6,7 +6,7 @@ from html import escape
 from typing import Any, NamedTuple, overload
 
 from ..engine import Constant, Value, gradients, topological_sort
-from .figures import MINUS, aligned, columns, figure, formula_text, pad
+from .figures import MINUS, aligned, columns, figure, formula_text, pad, shown
 from .ledger import MARKS, short_name
 from .snapshot import MOST_SWEPT, Node, Snapshot, refuse_too_large, snapshot, unknown
 from .tables import html_table
@@ -48,9 +48,11 @@ class Paths:
         rest: Any,
         ends: tuple[Node | None, Node],
         warnings: Sequence[str] = (),
+        apart: str = "",
     ) -> None:
         self.listed, self.count, self.total, self.rest = tuple(listed), count, total, rest
         self.ends, self.warnings = ends, tuple(warnings)
+        self.apart = apart  # what x is called where it is no part of the graph
 
     def __len__(self) -> int:
         return len(self.listed)
@@ -69,7 +71,7 @@ class Paths:
     def derivative(self) -> str:
         """What the sum is called: "dL/da"."""
         x, y = self.ends
-        start = short_name(x.name) if x else "x"
+        start = short_name(x.name) if x else self.apart
         names = [name if name.isalnum() else f"({name})" for name in (short_name(y.name), start)]
         return f"d{names[0]}/d{names[1]}"
 
@@ -78,14 +80,16 @@ class Paths:
         """One sentence that says what the table shows."""
         x, y = self.ends
         if x is None:
-            return f"{self.derivative} = 0: {short_name(y.name)} does not depend on x, there is no path."
+            return f"{self.derivative} = 0: {short_name(y.name)} does not depend on {self.apart}, there is no path."
         if x is y:
             return f"{self.derivative} = 1: it is the same node, and the path has no steps."
         start, end = short_name(x.name), short_name(y.name)
         if not self.count:
             return f"{self.derivative} = {figure(self.total)}: from {start} to {end} no local derivatives are known."
-        several = f"the sum over {spell_count(self.count)} paths" if self.count > 1 else "the one path"
-        return f"{self.derivative} is {several} from {start} to {end}, of the product of the local derivatives on it:"
+        if self.count == 1:
+            return f"{self.derivative} is the product of the local derivatives on the one path from {start} to {end}:"
+        several = f"the sum over {spell_count(self.count)} paths from {start} to {end}"
+        return f"{self.derivative} is {several}, of the product of the local derivatives on it:"
 
     @property
     def sums(self) -> list[tuple[str, str]]:
@@ -129,7 +133,7 @@ class Paths:
         wide = first + second + columns(cells[0][2]) + 6 > WIDE
         lines = []
         for i, (way, middle, number) in enumerate(cells):
-            if i == len(self):
+            if i == len(self) > 0:
                 lines.append("")
             if wide and middle.strip():
                 lines += [way, f"    {' '.join(middle.split())} = {number.strip()}"]
@@ -183,14 +187,17 @@ def paths(y: Value | Snapshot, x: Any, most: int = 10, limit: int | None = MOST_
     else:
         for given in (y, x):
             if not isinstance(given, Value):
-                raise TypeError(f"paths(y, x) takes Values, got {given!r:.80} of type {type(given).__name__}")
+                raise TypeError(
+                    f"paths(y, x) takes Values, got {given!r:.80} of type {type(given).__name__}"
+                    + "; pass the variable itself, not its name" * isinstance(given, str)
+                )
         refuse_too_large(y, limit, "paths()")
         graph, nodes = snapshot(y), tuple(topological_sort(y))
         start = next((node for node, value in zip(graph.nodes, nodes) if value is x), None)
     if (start and start.kind == "constant") or isinstance(x, Constant):
         raise TypeError(f"{x!r:.80} is a constant, a plain number that met a Value: it takes no gradient")
     if start is None:
-        return Paths((), 0, 0.0, 0.0, (None, graph.root))
+        return Paths((), 0, 0.0, 0.0, (None, graph.root), apart=shown(x.label or "that Value"))
     found = Search(graph, start, most)
     total = (
         found.total if isinstance(y, Snapshot) else gradients(y, x)

@@ -20,7 +20,7 @@ from .embed import embedded, framed
 from .figures import MINUS, figure, shown
 from .folding import LEVELS, folded, is_folded
 from .ledger import ledger, short_name
-from .palette import FONT, PALETTE
+from .palette import FONT, css_variables
 from .paths import paths
 from .recompute import CannotRecompute, payload, recomputation
 from .snapshot import Node, Snapshot, Writer
@@ -253,6 +253,7 @@ def page(graph: Snapshot, svg: str, title: str, theme: str) -> str:
 <body>
 <main class="autograd-player" data-theme="{theme}">
 <h1>{quoted(title)}</h1>
+{"".join([f'<p class="warning">{quoted(warning)}</p>' for warning in graph.warnings])}
 <button class="skip" type="button">Skip the graph</button>
 <div class="view"><div class="stage">
 {svg}
@@ -287,7 +288,7 @@ def source(name: str) -> str:
 
 def colours() -> str:
     """The palette as CSS variables: for light, for a reader whose system is dark, and for either by choice."""
-    light, dark = ["".join([f"--{use}:{both[i]};" for use, both in PALETTE.items()]) for i in (0, 1)]
+    light, dark = css_variables(0), css_variables(1)
     return (
         f":root{{color-scheme:light;--figures:{FONT};{light}}}\n"
         f"@media (prefers-color-scheme:dark){{:root{{color-scheme:dark;{dark}}}}}\n"
