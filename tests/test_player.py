@@ -1,5 +1,6 @@
 """The player: its page as text, and played in a browser, its numbers read back and compared with Python's."""
 
+import html
 import itertools
 import json
 import math
@@ -1322,3 +1323,15 @@ def test_leaves_changed_after_the_forward_pass_are_said() -> None:
     assert 'class="warning"' not in play(y).html
     a.data = 5.0
     assert '<p class="warning">recorded at other numbers than the leaves hold now' in play(y).html
+
+
+@pytest.mark.browser
+def test_sliders_stand_in_the_drawings_order_in_a_frame_out_of_sight(browser: Any) -> None:
+    page_of = html.escape(play(lecture()).html)
+    names = "[...document.querySelector('iframe').contentDocument.querySelectorAll('.leaf-card [type=range]')]"
+    with opened(
+        browser, f'<!doctype html><body><iframe style="display:none" srcdoc="{page_of}"></iframe></body>'
+    ) as page:
+        until(page, f"{names}.length === 3")
+        labels = page.evaluate(f"{names}.map((slider) => slider.getAttribute('aria-label') || slider.title)")
+        assert [label[0] for label in labels] == ["a", "b", "c"], labels

@@ -605,10 +605,10 @@ leaves.sort((x, y) => (words.get(x).part > "") - (words.get(y).part > "") || (wo
 let shownPart = null; // the node whose parameters are in it
 let moved = null; // the leaf whose slider was moved or focused last
 
-function inOrderOfDrawing(ids) { // from top to bottom, and in a row from left to right
-  const spots = measure();
-  const row = (id) => Math.round(spots[id].top / 8);
-  return ids.sort((x, y) => row(x) - row(y) || spots[x].left - spots[y].left);
+function inOrderOfDrawing(ids) { // from top to bottom, and in a row from left to right: by the frames, since a hidden page has no layout
+  const place = (id, side) => Number(boxes[id]?.g.querySelector("rect").getAttribute(side));
+  const row = (id) => Math.round(place(id, "y") / 8);
+  return ids.sort((x, y) => row(x) - row(y) || place(x, "x") - place(y, "x"));
 }
 
 function parametersOf(id) { // the leaves that are folded into a node
