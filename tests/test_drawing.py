@@ -23,6 +23,7 @@ from typing import Any
 import mpmath
 import pytest
 from browser import opened
+from graphs import lecture
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sympy import Symbol
@@ -35,18 +36,6 @@ from autograd.drawing.embed import SMALLEST
 from autograd.drawing.figures import aligned, columns, figure, shown
 from autograd.drawing.palette import PALETTE
 from autograd.drawing.svg import name_within
-
-
-def lecture() -> tuple[Value, dict[str, Value]]:
-    """L = tanh((a*b + c) / 5), with labels."""
-    a, b, c = Value(2.0, label="a"), Value(-3.0, label="b"), Value(10.0, label="c")
-    d = a * b
-    d.label = "d"
-    e = (d + c) / 5
-    e.label = "e"
-    root = e.tanh()
-    root.label = "L"
-    return root, {"a": a, "b": b, "c": c, "d": d, "e": e}
 
 
 def picture(root: Value | Snapshot, **options: Any) -> str:

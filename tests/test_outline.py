@@ -3,6 +3,7 @@
 import re
 from html.parser import HTMLParser
 
+import graphs
 import pytest
 
 import autograd
@@ -13,14 +14,7 @@ from autograd.drawing.outline import Outline, tree
 
 
 def lecture() -> Value:
-    a, b, c = Value(2.0, label="a"), Value(-3.0, label="b"), Value(10.0, label="c")
-    d = a * b
-    d.label = "d"
-    e = (d + c) / 5
-    e.label = "e"
-    root = e.tanh()
-    root.label = "L"
-    return root
+    return graphs.lecture()[0]
 
 
 def test_the_tree() -> None:

@@ -12,6 +12,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
+import graphs
 import pytest
 
 import autograd
@@ -36,16 +37,8 @@ HOSTILE = [
 ]
 
 
-def lecture(a: float = 2.0, b: float = -3.0, c: float = 10.0) -> Value:
-    """L = tanh((a*b + c) / 5)."""
-    x, y, z = Value(a, label="a"), Value(b, label="b"), Value(c, label="c")
-    d = x * y
-    d.label = "d"
-    e = (d + z) / 5
-    e.label = "e"
-    root = e.tanh()
-    root.label = "L"
-    return root
+def lecture(**numbers: float) -> Value:
+    return graphs.lecture(**numbers)[0]
 
 
 def varied(a: float = 2.0, b: float = -3.0, c: float = 0.5) -> Value:
