@@ -401,8 +401,12 @@ def test_marimo(browser, tmp_path):
 def test_the_explorer_live_in_jupyterlab(lab):
     pytest.importorskip("anywidget")
     with lab("live", waits_for=".jp-Notebook-ExecutionIndicator[data-status=idle]") as page:
-        page.locator(".jp-CodeCell .cm-content").first.click()
-        page.keyboard.press("Shift+Enter")
+        for _ in range(10):  # a run that comes before the kernel is connected is lost without a word
+            page.locator(".jp-CodeCell .cm-content").first.click()
+            page.keyboard.press("Shift+Enter")
+            page.wait_for_timeout(2_000)
+            if page.evaluate("/[0-9*]/.test(document.querySelector('.jp-InputPrompt').innerText)"):
+                break
         slider = page.locator(".autograd-explorer input[type=range]").first
         slider.wait_for(timeout=30_000)
         slider.focus()
