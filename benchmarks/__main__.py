@@ -194,6 +194,12 @@ def second_order(quick: bool) -> Iterator[Figure]:
     yield Figure(group, "highest / lowest", max(medians) / min(medians), "x", bar=1.5)
 
 
+def drawing(quick: bool) -> Iterator[Figure]:
+    """Large graphs are laid out in under a second, and larger ones refused at once."""
+    for name, found in measure("drawing", rounds=2 if quick else 7).items():
+        yield figure("drawing", name, found, "s", bar=1.0)
+
+
 GROUPS: dict[str, Callable[[bool], Iterable[Figure]]] = {
     "speed": speed,
     "memory": memory,
@@ -201,6 +207,7 @@ GROUPS: dict[str, Callable[[bool], Iterable[Figure]]] = {
     "growth": growth,
     "import": imports,
     "hvp": second_order,
+    "drawing": drawing,
 }
 
 # ---- the table -----------------------------------------------------------------------------------------------------

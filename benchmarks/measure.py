@@ -9,6 +9,7 @@ import sys
 import threading
 import tracemalloc
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from importlib import import_module
 from itertools import pairwise
@@ -177,12 +178,39 @@ def second_order(sizes: list[int], rounds: int) -> list[list[float]]:
 
 # ---- a process's work ----------------------------------------------------------------------------------------------
 
+
+def drawing(rounds: int) -> dict[str, list[float]]:
+    """Seconds to refuse a million nodes, and to draw, fold and play two examples through an MLP 2-16-16-1."""
+    from autograd import Value, draw, play, topological_sort
+    from nn import MLP
+
+    model = MLP(2, [16, 16, 1])
+    loss = sum((model([float(x), 1.0]) - 1.0) ** 2 for x in range(2))
+    million = leaf = Value(0.5)
+    for _ in range(1_000_000):
+        million = million + leaf
+
+    def refused() -> None:
+        with suppress(ValueError):
+            draw(million)
+
+    nodes = len(topological_sort(loss))
+    works: dict[str, Callable[[], object]] = {
+        f"{nodes:,} nodes as SVG, our layout": lambda: draw(loss, fold="atomic", engine="layered").svg,
+        f"{nodes:,} nodes as a player": lambda: play(loss, fold="atomic").html,
+        "the same, folded as draw chooses": lambda: draw(loss, engine="layered").svg,
+        "a million nodes refused": refused,
+    }
+    return {name: [seconds(work, collector=True) for _ in range(rounds)] for name, work in works.items()}
+
+
 MEASUREMENTS: dict[str, Callable[..., Any]] = {
     "eager": eager,
     "memory": memory,
     "shape": shape,
     "growth": growth,
     "second_order": second_order,
+    "drawing": drawing,
 }
 
 

