@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from functools import wraps
 from types import FrameType
@@ -292,6 +292,19 @@ def scoped(function: Function) -> Function:
     return decorated  # type: ignore[return-value]
 
 
+observers: list[Callable[[Any, Any], None]] = []
+
+
+@contextmanager
+def observed(told: Callable[[Any, Any], None]) -> Iterator[None]:
+    """While the block runs, `told(part, outputs)` is called after each call of a part, also where nothing is recorded."""
+    observers.append(told)
+    try:
+        yield
+    finally:
+        observers.remove(told)
+
+
 def scoped_method(method: Callable[..., Any], read: Callable[[Any, Any], Any] | None = None) -> Callable[..., Any]:
     """The `__call__` of a class whose objects are parts of a model: it runs as a call of the part.
 
@@ -306,9 +319,13 @@ def scoped_method(method: Callable[..., Any], read: Callable[[Any, Any], Any] | 
             inputs = (read(part, inputs[0]), *inputs[1:])
             shared = len(inputs) == 1 and type(inputs[0]) is Inputs
         outer = current.get()
-        of_base_class = outer is not None and outer.part is part and outer.method is not method
-        if of_base_class or (active and modes.no_grad.on.get()):
+        if outer is not None and outer.part is part and outer.method is not method:
             return method(part, *inputs, **named)
+        if active and modes.no_grad.on.get():
+            outputs = method(part, *inputs, **named)
+            for told in observers:
+                told(part, outputs)
+            return outputs
         here = new(Call)
         here.part, here.method, here.outer = part, method, outer
         here.inputs = inputs[0] if shared and not named else Inputs.of(values_in((inputs, named)))
@@ -320,6 +337,8 @@ def scoped_method(method: Callable[..., Any], read: Callable[[Any, Any], Any] | 
         for value in (outputs,) if type(outputs) is Value else values_in(outputs):
             if type(value._name) is not Call:
                 mark(value, here)
+        for told in observers:
+            told(part, outputs)
         return outputs
 
     return call

@@ -21,7 +21,7 @@ from autograd import Value
 from autograd.files import write_file
 from nn.data import Dataset, Standardizer
 from nn.layers import MLP
-from nn.plot import Series, line_chart, pixels, scatter
+from nn.charts import Series, line_chart, pixels, scatter
 from nn.train import History
 from nn.words import counted, number, percent
 

@@ -5,7 +5,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from nn.plot import Series, line_chart, pixels, scatter, ticks
+from nn.charts import Series, line_chart, pixels, scatter, ticks
 from nn.words import counted, did_you_mean, number, percent
 
 SVG = ElementTree.fromstring
