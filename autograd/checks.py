@@ -17,7 +17,7 @@ from math import inf, isfinite, nan
 from typing import Any, NamedTuple
 
 from .engine import Value, gradients, topological_sort
-from .functional import Argnum, Arguments, as_value, scalar, spell
+from .functional import Argnum, Arguments, as_node, scalar, spell
 from .modes import no_grad
 
 FIRST_STEP, RATIO, STEPS = 0.11, 3.3, 16  # no round numbers: a function's period must not fit the steps
@@ -229,7 +229,7 @@ class Subject:
     def run(self, point: list[float]) -> tuple[Value, list[Value]]:
         """f's output at a point, and the leaves it was computed from."""
         leaves = [Value(x) for x in point]
-        return as_value(scalar(self.arguments.f, self.arguments.call(leaves))), leaves
+        return as_node(scalar(self.arguments.f, self.arguments.call(leaves))), leaves
 
     def numbers(self, point: list[float], order: int) -> list[float]:
         """What is differenced: f (order 1), or every one of its gradients (order 2)."""

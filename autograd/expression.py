@@ -18,6 +18,7 @@ from typing import Any
 
 from . import operations
 from .engine import Value
+from .functional import is_scalar
 from .rules import MAKERS, RULES
 
 MOST_CHARACTERS, MOST_PARTS, DEEPEST = 10_000, 1_000, 100
@@ -305,11 +306,6 @@ class Builder:
                 problem = f"{part.func.id}: " + problem.removeprefix(f"{part.func.id} ")
                 problem += "; lists are written [a, b]" if is_n_ary(part.func.id) else ""
             raise self.source.error(problem, part) from None
-
-
-def is_scalar(x: Any) -> bool:
-    """Whether x is a Value or a plain number, and not a list or the result of a comparison."""
-    return isinstance(x, (Value, int, float)) and not isinstance(x, bool)
 
 
 def is_n_ary(name: str) -> bool:

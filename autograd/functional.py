@@ -39,7 +39,7 @@ def is_array(x: Any) -> bool:
     return numpy is not None and isinstance(x, numpy.ndarray)
 
 
-def as_value(x: Any) -> Value:
+def as_node(x: Any) -> Value:
     """x, a Value or a number, as a node; that of a number takes no gradient."""
     return x if isinstance(x, Value) else Constant(x)
 
@@ -242,13 +242,13 @@ class Recording:
 
     def gradients(self, output: Any, inputs: list[Value] | None = None, create_graph: bool = False) -> list[Any]:
         """d output / d input, of the leaves unless told otherwise; zeros if output is a plain number."""
-        return gradients(as_value(output), self.leaves if inputs is None else inputs, self.tracked or create_graph)
+        return gradients(as_node(output), self.leaves if inputs is None else inputs, self.tracked or create_graph)
 
     def result(self, x: Any) -> Any:
         """A number computed here as the caller gets it: without its graph, unless that leads on."""
         if not self.tracked:
             return x.data if isinstance(x, Value) else x
-        return as_value(x).detach() if self.quiet else x
+        return as_node(x).detach() if self.quiet else x
 
     def arrange(self, numbers: Iterable[Any]) -> Any:
         """Results in the structure of what is differentiated."""

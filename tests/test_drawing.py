@@ -7,7 +7,6 @@ import math
 import os
 import random
 import re
-import shutil
 import subprocess
 import sys
 import time
@@ -41,6 +40,9 @@ from autograd.drawing.svg import name_within
 def picture(root: Value | Snapshot, **options: Any) -> str:
     """The drawing as SVG, the same on every machine."""
     return draw(root, engine="layered", **options).svg
+
+
+every_engine = pytest.mark.parametrize("engine", ["layered", pytest.param("dot", marks=pytest.mark.dot)])
 
 
 def random_graph(seed: int, size: int = 40) -> Value:
@@ -571,22 +573,22 @@ def test_a_graph_stands_over_the_middle_of_a_wider_legend() -> None:
         assert max(ends) <= width - 20 + 0.5 and width <= max(max(edges) - min(edges) + 90, 53 * 7.3 + 42)
 
 
-def test_a_folded_root_is_outlined_as_the_root() -> None:
+@every_engine
+def test_a_folded_root_is_outlined_as_the_root(engine: str) -> None:
     root = nn.MLP(2, [3, 1])([Value(1.0), Value(-2.0)])
     pile, double = [], []
     for part in groups(picture(root, fold="layer"), "data-node").values():
         frames = [frame for frame in part.iter(f"{SVG}rect") if "frame" in frame.attrib["class"]]
         {1: [], 2: pile, 3: double}[len(frames)].append(part.attrib["class"])
     assert pile == ["node group"] and double == ["node group"]
-    for engine in ("layered", *["dot"] * bool(shutil.which("dot"))):
-        part = groups(draw(root, fold="model", engine=engine).svg, "data-node").popitem()[1]
-        sheet, outer, inner = [
-            [float(frame.attrib[name]) for name in ("x", "y", "width", "height")]
-            for frame in part.iter(f"{SVG}rect")
-            if "frame" in frame.attrib["class"]
-        ]
-        assert outer[0] < inner[0] and outer[0] + outer[2] > inner[0] + inner[2]
-        assert sheet[1] < outer[1] and sheet[0] + sheet[2] > outer[0] + outer[2]
+    part = groups(draw(root, fold="model", engine=engine).svg, "data-node").popitem()[1]
+    sheet, outer, inner = [
+        [float(frame.attrib[name]) for name in ("x", "y", "width", "height")]
+        for frame in part.iter(f"{SVG}rect")
+        if "frame" in frame.attrib["class"]
+    ]
+    assert outer[0] < inner[0] and outer[0] + outer[2] > inner[0] + inner[2]
+    assert sheet[1] < outer[1] and sheet[0] + sheet[2] > outer[0] + outer[2]
 
 
 def test_lines_that_bring_nothing_back_are_faint() -> None:
@@ -613,27 +615,27 @@ def groups(svg: str, name: str) -> dict[str, ET.Element]:
     return {part.attrib[name]: part for part in ET.fromstring(svg.encode()).iter(f"{SVG}g") if name in part.attrib}
 
 
-def test_every_node_and_edge_can_be_found() -> None:
+@every_engine
+def test_every_node_and_edge_can_be_found(engine: str) -> None:
     root, _ = lecture()
     root.backward()
     graph = snapshot(root)
-    for engine in ["layered", *["dot"] * bool(shutil.which("dot"))]:
-        svg = draw(graph, engine=engine).svg
-        nodes, edges = groups(svg, "data-node"), groups(svg, "data-edge")
-        assert set(nodes) == {str(node.id) for node in graph.nodes}
-        assert set(edges) == {f"{node.id}.{i}" for node in graph.nodes for i in range(len(node.edges))}
-        for node in graph.nodes:
-            found = nodes[str(node.id)]
-            assert found.attrib["class"] == f"node {node.kind}"
-            written = {text.attrib["class"]: text.text for text in found.iter(f"{SVG}text")}
-            assert written["data value"] == figure(node.data)
-            assert written.get("grad value") == (None if node.kind == "constant" else figure(node.grad))
-            for i, edge in enumerate(node.edges):
-                one = edges[f"{node.id}.{i}"]
-                assert ("still" in one.attrib["class"].split()) == (not edge.carries)
-                assert len([path for path in one if path.attrib.get("class") == "line"]) == 1
-                texts = {text.attrib["class"]: text.text for text in one.iter(f"{SVG}text")}
-                assert texts.get("number") == (None if edge.local is None else figure(edge.local))
+    svg = draw(graph, engine=engine).svg
+    nodes, edges = groups(svg, "data-node"), groups(svg, "data-edge")
+    assert set(nodes) == {str(node.id) for node in graph.nodes}
+    assert set(edges) == {f"{node.id}.{i}" for node in graph.nodes for i in range(len(node.edges))}
+    for node in graph.nodes:
+        found = nodes[str(node.id)]
+        assert found.attrib["class"] == f"node {node.kind}"
+        written = {text.attrib["class"]: text.text for text in found.iter(f"{SVG}text")}
+        assert written["data value"] == figure(node.data)
+        assert written.get("grad value") == (None if node.kind == "constant" else figure(node.grad))
+        for i, edge in enumerate(node.edges):
+            one = edges[f"{node.id}.{i}"]
+            assert ("still" in one.attrib["class"].split()) == (not edge.carries)
+            assert len([path for path in one if path.attrib.get("class") == "line"]) == 1
+            texts = {text.attrib["class"]: text.text for text in one.iter(f"{SVG}text")}
+            assert texts.get("number") == (None if edge.local is None else figure(edge.local))
 
 
 def test_kinds_are_told_apart_without_colour() -> None:
@@ -813,16 +815,22 @@ def test_unknown_endings_and_bad_paths_are_told(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["folder.svg"]
 
 
-def test_without_matplotlib_dot_paints_and_without_both_it_is_said(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    for name in [name for name in sys.modules if name.partition(".")[0] == "matplotlib"]:
+@pytest.fixture
+def without_matplotlib(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ["matplotlib", *[name for name in sys.modules if name.startswith("matplotlib.")]]:
         monkeypatch.setitem(sys.modules, name, None)
-    monkeypatch.setitem(sys.modules, "matplotlib", None)
+
+
+@pytest.mark.dot
+@pytest.mark.usefixtures("without_matplotlib")
+def test_without_matplotlib_dot_paints(tmp_path: Path) -> None:
+    path = Path(draw(lecture()[0]).save(tmp_path / "y.png"))
+    assert path.read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.usefixtures("without_matplotlib")
+def test_without_matplotlib_and_dot_it_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     root, _ = lecture()
-    if shutil.which("dot"):
-        draw(root).save(tmp_path / "y.png")
-        assert (tmp_path / "y.png").read_bytes().startswith(b"\x89PNG")
     monkeypatch.setenv("PATH", "")
     for ending in ("png", "pdf"):
         with pytest.raises(RuntimeError, match=r"matplotlib.*pip install.*dot.*'.svg' and '.html' always work"):
@@ -844,12 +852,16 @@ class Tags(HTMLParser):
         self.attributes |= {{"viewbox": "viewBox"}.get(name, name) for name, _ in attrs}
 
 
+def labelled(label: str) -> Value:
+    """A small graph, every leaf and the root of which has this label."""
+    root = (Value(2.0, label=label) * Value(3.0, label=label)).tanh()
+    root.label = label
+    return root
+
+
 @pytest.mark.parametrize("label", HOSTILE, ids=range(len(HOSTILE)))
 def test_labels_are_data_in_every_format(label: str, tmp_path: Path) -> None:
-    a = Value(2.0, label=label)
-    root = (a * Value(3.0, label=label)).tanh()
-    root.label = label
-    drawing = draw(root)
+    drawing = draw(labelled(label))
     parsed(drawing.svg)
     for ending in ("svg", "png", "pdf", "dot", "html"):
         assert os.path.getsize(drawing.save(tmp_path / f"y.{ending}"))
@@ -858,12 +870,16 @@ def test_labels_are_data_in_every_format(label: str, tmp_path: Path) -> None:
         reader.feed(text)
         assert reader.tags <= ELEMENTS | PAGE
         assert reader.attributes <= ATTRIBUTES | PAGE_ATTRIBUTES
-    if shutil.which("dot"):
-        made = subprocess.run(["dot", "-Tsvg"], input=drawing.dot.encode(), capture_output=True, check=True)
-        assert not made.stderr
-        words = "".join(ET.fromstring(made.stdout).itertext())
-        expected = name_within(label, 24).split()[:1]
-        assert all(word in words.replace("\u00a0", " ") for word in expected)
+
+
+@pytest.mark.dot
+@pytest.mark.parametrize("label", HOSTILE, ids=range(len(HOSTILE)))
+def test_labels_are_data_to_dot(label: str) -> None:
+    made = subprocess.run(["dot", "-Tsvg"], input=draw(labelled(label)).dot.encode(), capture_output=True, check=True)
+    assert not made.stderr
+    words = "".join(ET.fromstring(made.stdout).itertext())
+    expected = name_within(label, 24).split()[:1]
+    assert all(word in words.replace("\u00a0", " ") for word in expected)
 
 
 PAGE_ATTRIBUTES = {"lang", "charset", "name", "content", "http-equiv", "type", "checked", "for", "src", "alt"}
@@ -891,7 +907,7 @@ def test_a_notebook_shows_a_picture_and_says_it_in_text() -> None:
     assert repr(draw(lecture()[0])) == "<Drawing of L: 8 nodes>"
 
 
-@pytest.mark.skipif(shutil.which("dot") is None, reason="needs Graphviz's dot")
+@pytest.mark.dot
 @pytest.mark.parametrize("fold", ["atomic", "neuron", "layer", "model"])
 def test_dot_reads_what_is_written_for_it(fold: str) -> None:
     random.seed(1)
@@ -941,7 +957,7 @@ def test_draw_dot_lists_what_it_accepts() -> None:
         draw_dot(root, rankdir="XY")
 
 
-@pytest.mark.skipif(shutil.which("dot") is None, reason="needs Graphviz's dot")
+@pytest.mark.dot
 @pytest.mark.parametrize("label", HOSTILE, ids=range(len(HOSTILE)))
 def test_dot_reads_labels_as_they_are(label: str) -> None:
     root = Value(2.0, label=label) * 2

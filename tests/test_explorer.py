@@ -16,16 +16,13 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
+import traitlets
 from browser import opened
 
 from autograd import Value, gradients
-from autograd.drawing import explore, sliders
+from autograd.drawing import explore, sliders, widget
 from autograd.drawing.curves import Point, curves_svg, is_jump, limits, steps, ticks
 from autograd.drawing.sliders import slider
-
-anywidget = pytest.importorskip("anywidget")
-traitlets = pytest.importorskip("traitlets")
-widget = pytest.importorskip("autograd.drawing.widget")
 
 
 def f(a: Value, b: Value) -> Value:

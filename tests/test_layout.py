@@ -4,7 +4,6 @@ import itertools
 import math
 import random
 import re
-import shutil
 import time
 import xml.etree.ElementTree as ET
 from collections.abc import Callable, Iterator
@@ -24,7 +23,7 @@ from autograd.drawing.layout import Place, Wire, layered
 
 SVG = "{http://www.w3.org/2000/svg}"
 DIRECTIONS = ("LR", "RL", "TB", "BT")
-ENGINES = ["layered", pytest.param("dot", marks=pytest.mark.skipif(shutil.which("dot") is None, reason="needs dot"))]
+ENGINES = ["layered", pytest.param("dot", marks=pytest.mark.dot)]
 
 
 class Rectangle(NamedTuple):

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from IPython.core.formatters import DisplayFormatter
 
 import autograd
 from autograd import Constant, Value, label, no_grad, topological_sort
@@ -761,6 +762,5 @@ def test_a_network_that_is_small_when_folded_is_shown_folded() -> None:
 
 
 def test_a_notebook_shows_the_text_of_what_it_does_not_draw() -> None:
-    formatter = pytest.importorskip("IPython.core.formatters").DisplayFormatter()
-    data, _ = formatter.format(Value(1.0))
+    data, _ = DisplayFormatter().format(Value(1.0))
     assert data == {"text/plain": "Value(data=1.0, grad=0.0)"}

@@ -161,10 +161,12 @@ def test_only_values_and_sensible_limits() -> None:
 # ---- the ledger ----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.peers
 def test_a_ledger_is_ready_for_a_data_frame() -> None:
+    import pandas
+
     rows = ledger(lecture())
     assert all(isinstance(row, Contribution) for row in rows)
-    pandas = pytest.importorskip("pandas")
     frame = pandas.DataFrame(rows)
     assert list(frame.columns) == list(Contribution._fields)
     assert len(frame) == 6

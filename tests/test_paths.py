@@ -8,6 +8,7 @@ from fractions import Fraction
 from typing import Any
 
 import pytest
+import sympy
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -323,7 +324,6 @@ def test_counts_in_words() -> None:
 
 
 def test_expressions_are_listed_though_they_have_no_size() -> None:
-    sympy = pytest.importorskip("sympy")
     x, z = sympy.symbols("x z", positive=True)
     a, b = Value(x, label="a"), Value(z, label="b")
     found = paths(a * b + a * a + a * 3, a)

@@ -211,11 +211,10 @@ def plays(frame: Any, root: Value) -> None:
 
 
 def program(name: str) -> str:
-    """Where a program is: beside this Python or on the PATH; the test is skipped if there is none."""
+    """Where a program is: beside this Python or on the PATH."""
     beside = shutil.which(name, path=os.fspath(Path(sys.executable).parent))
     found = beside or shutil.which(name)
-    if not found:
-        pytest.skip(f"no {name}: python -m pip install '.[browser,notebook]'")
+    assert found, f"no {name}: python -m pip install '.[browser,notebook]'"
     return found
 
 
@@ -399,7 +398,6 @@ def test_marimo(browser, tmp_path):
 @browsing
 @pytest.mark.slow
 def test_the_explorer_live_in_jupyterlab(lab):
-    pytest.importorskip("anywidget")
     with lab("live", waits_for=".jp-Notebook-ExecutionIndicator[data-status=idle]") as page:
         for _ in range(10):  # a run that comes before the kernel is connected is lost without a word
             page.locator(".jp-CodeCell .cm-content").first.click()
@@ -423,7 +421,6 @@ def test_the_explorer_live_in_jupyterlab(lab):
 
 @browsing
 def test_an_explorer_saved_and_opened_without_its_widget(browser, tmp_path):
-    pytest.importorskip("anywidget")
     explorer = explore(lambda a, b: (a * b).tanh(), a=(-3, 3), b=2.0)
     bundle, _ = explorer._repr_mimebundle_()
     with opened(browser, bundle["text/html"], java_script_enabled=False) as page:
@@ -438,8 +435,6 @@ def test_an_explorer_saved_and_opened_without_its_widget(browser, tmp_path):
 def test_twelve_screenshots(tmp_path):
     command = [sys.executable, "-m", "tests.screenshots", "--output", os.fspath(tmp_path)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
-    if "no Chromium" in done.stderr or "no playwright" in done.stderr:
-        pytest.skip(done.stderr.strip().splitlines()[-1])
     assert done.returncode == 0, done.stderr
     pictures = sorted(tmp_path.glob("*.png"))
     assert len(pictures) == 12

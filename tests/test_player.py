@@ -21,7 +21,8 @@ from autograd.drawing.draw import draw
 from autograd.drawing.embed import embedded
 from autograd.drawing.figures import figure
 from autograd.drawing.folding import folded
-from autograd.drawing.player import Player, contributions, play, slider_names, swept, told
+from autograd.drawing.ledger import steps
+from autograd.drawing.player import Player, play, slider_names, swept, told
 from autograd.drawing.snapshot import Snapshot
 from autograd.naming import scoped
 from nn import MLP, Neuron
@@ -74,7 +75,7 @@ def grads_at(graph: Snapshot, step: int) -> list[str]:
     grads: dict[int, Any] = {}
     if step >= 0:
         grads[graph.root.id] = 1.0 if isinstance(graph.root.data, float) else 1
-    for (node, operand), row in list(zip(contributions(graph), ledger(graph), strict=True))[: max(step, 0)]:
+    for (node, operand), row in list(zip(steps(graph), ledger(graph), strict=True))[: max(step, 0)]:
         grads[node.edges[operand].parent] = row.grad_after
     return ["" if node.kind == "constant" else figure(grads.get(node.id)) for node in graph.nodes]
 
@@ -306,7 +307,7 @@ def test_the_arithmetic_is_the_ledger(browser: Any, make: Callable[[], Value]) -
     with opened(browser, play(graph).html) as page:
         press(page, "ArrowRight")
         assert arithmetic(page).endswith(f"{graph.root.name}.grad = 1.000")
-        for (node, operand), row in zip(contributions(graph), rows, strict=True):
+        for (node, operand), row in zip(steps(graph), rows, strict=True):
             press(page, "ArrowRight")
             edge, written = node.edges[operand], arithmetic(page)
             total = f"{figure(row.grad_before)} + {bracketed(row.contribution)} = {figure(row.grad_after)}"
@@ -359,9 +360,9 @@ def test_playing_pausing_and_the_buttons(browser: Any) -> None:
 def test_jumping_to_the_step_where_a_gradient_is_complete(browser: Any) -> None:
     graph = snapshot(varied())
     complete = {node.id: 0 for node in graph.nodes if node.id == graph.root.id}
-    for k, (node, operand) in enumerate(contributions(graph), 1):
+    for k, (node, operand) in enumerate(steps(graph), 1):
         complete[node.edges[operand].parent] = k
-    with opened(browser, play(graph).html) as page:
+    with opened(browser, play(graph).html, reduced_motion="reduce") as page:  # a drawing that glides is hard to hit
         for id, step in complete.items():
             for way in ("click", "Enter", "select"):
                 press(page, "Home")
@@ -550,7 +551,7 @@ def test_sliders_recompute_everything(browser: Any, make: Callable[..., Value]) 
 
 
 def contributions_carry(graph: Snapshot) -> list[bool]:
-    return [node.edges[operand].carries for node, operand in contributions(graph)]
+    return [node.edges[operand].carries for node, operand in steps(graph)]
 
 
 @pytest.mark.browser

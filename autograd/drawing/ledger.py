@@ -5,7 +5,7 @@ from typing import Any, NamedTuple, overload
 
 from ..engine import Value
 from .figures import aligned, columns, figure, formula_text, grid, shown
-from .snapshot import MOST_SWEPT, Snapshot, refuse_too_large, snapshot, unknown
+from .snapshot import MOST_SWEPT, Node, Snapshot, refuse_too_large, snapshot, unknown
 from .tables import html_table
 
 NOTHING = "Nothing flows: a leaf has no parents that it could hand its gradient to."
@@ -135,31 +135,36 @@ def ledger(root: Value | Snapshot, limit: int | None = MOST_SWEPT) -> Ledger:
     grads: dict[int, Any] = {graph.root.id: graph.seed}
     zero = graph.seed * 0
     rows = []
+    for node, operand in steps(graph):
+        edge = node.edges[operand]
+        parent, upstream, before = graph.nodes[edge.parent], grads.get(node.id, zero), grads.get(edge.parent)
+        contribution = upstream * edge.local if edge.carries else zero
+        if edge.carries:  # a first contribution is taken as it is, like the engine does
+            grads[parent.id] = contribution if before is None else before + contribution
+        rows.append(
+            Contribution(
+                node.name,
+                parent.name,
+                upstream,
+                edge.local,
+                edge.formula,
+                contribution,
+                zero if before is None else before,
+                grads.get(parent.id, zero),
+            )
+        )
+    return Ledger(rows, graph.warnings)
+
+
+def steps(graph: Snapshot) -> Iterator[tuple[Node, int]]:
+    """The contributions of a sweep in their order, as (node, operand). Raises ValueError where one cannot be known."""
     for node in reversed(graph.nodes):
-        upstream = grads.get(node.id, zero)
-        for edge in node.edges:
+        for operand, edge in enumerate(node.edges):
             parent = graph.nodes[edge.parent]
             if edge.unknown or parent.outputs:
                 raise unknown(node, parent)
-            if parent.kind == "constant" or edge.local is None:
-                continue
-            before = grads.get(parent.id)
-            contribution = upstream * edge.local if edge.carries else zero
-            if edge.carries:  # a first contribution is taken as it is, like the engine does
-                grads[parent.id] = contribution if before is None else before + contribution
-            rows.append(
-                Contribution(
-                    node.name,
-                    parent.name,
-                    upstream,
-                    edge.local,
-                    edge.formula,
-                    contribution,
-                    zero if before is None else before,
-                    grads.get(parent.id, zero),
-                )
-            )
-    return Ledger(rows, graph.warnings)
+            if edge.local is not None and parent.kind != "constant":
+                yield node, operand
 
 
 def equations(formulas: Sequence[str | None], numbers: Sequence[Any]) -> list[str]:

@@ -3,12 +3,12 @@
 The page is the drawing, the graph as data, and a script: `recompute.js` finds the numbers, `player.js` shows them.
 """
 
-import html
 import json
 import os
 from collections import Counter
 from collections.abc import Collection
 from functools import cached_property
+from html import escape
 from importlib.resources import files
 from typing import Any
 
@@ -19,11 +19,11 @@ from .draw import THEMES, Drawing, choose, draw, graph_to_draw
 from .embed import embedded, framed
 from .figures import MINUS, figure, shown
 from .folding import LEVELS, folded, is_folded
-from .ledger import ledger, short_name
+from .ledger import ledger, short_name, steps
 from .palette import FONT, css_variables
 from .paths import paths
 from .recompute import CannotRecompute, payload, recomputation
-from .snapshot import Node, Snapshot, Writer
+from .snapshot import Snapshot, Writer
 
 MOST_NODES, SMALL = 2000, 400  # nodes that can be played at all; up to which nothing is folded unless asked for
 MOST_EXACT = 200  # nodes of a graph of exact numbers of which all paths are multiplied
@@ -146,8 +146,8 @@ class Player:
         return "text/html", framed(self.html, 760, self.title)
 
     def __repr__(self) -> str:
-        name, steps = short_name(self.graph.root.name), len(contributions(self.graph))
-        return f"<Player of {name}: {len(self.graph.nodes):,} nodes, {steps:,} step{'s' * (steps != 1)}>"
+        name, count = short_name(self.graph.root.name), len(list(steps(self.graph)))
+        return f"<Player of {name}: {len(self.graph.nodes):,} nodes, {count:,} step{'s' * (count != 1)}>"
 
 
 def result_name(graph: Snapshot) -> str:
@@ -209,28 +209,12 @@ def what_can_be_played(whole: Snapshot, most: int) -> str:
     )
 
 
-def contributions(graph: Snapshot) -> list[tuple[Node, int]]:
-    """The steps of the sweep, as (node, operand), in the order of the ledger."""
-    return [
-        (node, operand)
-        for node in reversed(graph.nodes)
-        for operand, edge in enumerate(node.edges)
-        if edge.local is not None and graph.nodes[edge.parent].kind != "constant"
-    ]
-
-
 def swept(graph: Snapshot) -> Snapshot:
     """The graph with the gradients that its sweep gives, whatever was computed before."""
-    seed = one(graph)
-    grads: dict[int, Any] = {graph.root.id: seed}
-    for (node, operand), row in zip(contributions(graph), ledger(graph), strict=True):
+    grads: dict[int, Any] = {graph.root.id: graph.seed}
+    for (node, operand), row in zip(steps(graph), ledger(graph), strict=True):
         grads[node.edges[operand].parent] = row.grad_after
     return graph._replace(nodes=tuple([node._replace(grad=grads.get(node.id)) for node in graph.nodes]))
-
-
-def one(graph: Snapshot) -> Any:
-    """The root's own gradient."""
-    return 1.0 if isinstance(graph.root.data, float) else 1
 
 
 # ---- the page ------------------------------------------------------------------------------------------------------
@@ -238,27 +222,26 @@ def one(graph: Snapshot) -> Any:
 
 def page(graph: Snapshot, svg: str, title: str, theme: str) -> str:
     """The whole document."""
-    steps = len(contributions(graph))
     return f"""<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
 <meta http-equiv="Content-Security-Policy" content="{POLICY}">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{quoted(title)}</title>
+<title>{escape(title)}</title>
 <style>
 {colours()}
 {source("player.css")}</style>
 </head>
 <body>
 <main class="autograd-player" data-theme="{theme}">
-<h1>{quoted(title)}</h1>
-{"".join([f'<p class="warning">{quoted(warning)}</p>' for warning in graph.warnings])}
+<h1>{escape(title)}</h1>
+{"".join([f'<p class="warning">{escape(warning)}</p>' for warning in graph.warnings])}
 <button class="skip" type="button">Skip the graph</button>
 <div class="view"><div class="stage">
 {svg}
 </div></div>
-{controls(steps)}
+{controls(len(list(steps(graph))))}
 <div class="cards">
 <section class="card" aria-label="This step"><h2>This step</h2><div class="sum figures"></div><p class="told"></p></section>
 <section class="card node-card" aria-label="Paths"></section>
@@ -274,11 +257,6 @@ def page(graph: Snapshot, svg: str, title: str, theme: str) -> str:
 </body>
 </html>
 """
-
-
-def quoted(text: str) -> str:
-    """Text as HTML has it."""
-    return html.escape(text)
 
 
 def source(name: str) -> str:
@@ -391,10 +369,9 @@ def exact_figures(graph: Snapshot) -> dict[str, Any]:
     """The figures of a graph whose numbers are not floats, as text: JavaScript has no such numbers."""
     fields = ("upstream", "local_derivative", "contribution", "grad_before", "grad_after")
     names = ("upstream", "local", "contribution", "before", "after")
-    seed = one(graph)
     return {
-        "seed": figure(seed),
-        "zero": figure(seed * 0),
+        "seed": figure(graph.seed),
+        "zero": figure(graph.seed * 0),
         "data": [figure(node.data) for node in graph.nodes],
         "slopes": [[None if edge.local is None else figure(edge.local) for edge in node.edges] for node in graph.nodes],
         "carries": [[edge.carries for edge in node.edges] for node in graph.nodes],

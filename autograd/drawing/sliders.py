@@ -10,6 +10,7 @@ from .curves import Point, curves_svg
 from .draw import draw
 from .figures import figure, shown
 from .snapshot import Snapshot, counted, snapshot
+from .svg import not_finite
 
 MOST_POINTS, FEWEST_POINTS = 101, 9  # of a curve
 BUDGET = 0.25  # seconds for all curves together
@@ -91,7 +92,7 @@ def evaluate(f: Callable[..., Any], numbers: Mapping[str, float]) -> tuple[Value
         raise Failed(f"the gradients of {call} raised {type(error).__name__}: {shown(error, 300)}") from None
 
 
-def as_float(x: Any) -> float:
+def float_or_nan(x: Any) -> float:
     """x for a curve; NaN for what is no real number."""
     try:
         return float(x)
@@ -108,7 +109,7 @@ def curve(
         x = low + (high - low) * i / (count - 1)
         try:
             root, slopes = evaluate(f, {**numbers, name: x})
-            points.append(Point(x, as_float(root.data), as_float(slopes[name])))
+            points.append(Point(x, float_or_nan(root.data), float_or_nan(slopes[name])))
         except Failed:
             points.append(Point(x, math.nan, math.nan))
         if perf_counter() > until:
@@ -132,9 +133,9 @@ def view(f: Callable[..., Any], numbers: Mapping[str, float], sliders: Mapping[s
     root, slopes = evaluate(f, numbers)
     seconds = perf_counter() - began
     notes = []
-    if not is_finite(root.data):
+    if not_finite(root.data):
         notes.append(f"{function_name(f)} is {figure(root.data)} here; the drawing shows in red where that began.")
-    elif not all(map(is_finite, slopes.values())):
+    elif any(map(not_finite, slopes.values())):
         notes.append("A gradient is not finite here; the drawing shows it in red.")
     picture = ""
     if counted(root, LARGEST) > LARGEST:
@@ -154,14 +155,9 @@ def view(f: Callable[..., Any], numbers: Mapping[str, float], sliders: Mapping[s
             notes.append(f"{function_name(f)} takes too long for curves, which call it many times.")
             curves = []
             break
-        here = Point(numbers[name], as_float(root.data), as_float(slopes[name]))
+        here = Point(numbers[name], float_or_nan(root.data), float_or_nan(slopes[name]))
         curves.append(curves_svg(function_name(f), name, points, here))
     return View(root, slopes, picture, curves, notes)
-
-
-def is_finite(x: Any) -> bool:
-    """Whether a number is finite; an exact one is."""
-    return not isinstance(x, (float, complex)) or abs(x) < math.inf
 
 
 def with_gradients(root: Value) -> Snapshot:

@@ -32,7 +32,6 @@ HAIR, BROAD = 0.6, 6.0  # the widths of lines that bring back nothing and the mo
 LEGEND = {
     "data": "data: the numbers, going forward →",
     "grad": "grad: the gradients, coming back ←",
-    "text": "on an edge: the local derivative, formula and number",
 }
 FLOW = "a line's width: how much gradient it brings back; dashed: negative; dotted: none"
 MARKS = "#: a node's number, as in formulas and in the ledger"
