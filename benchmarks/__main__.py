@@ -11,6 +11,7 @@ import argparse
 import json
 import os
 import platform
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -200,6 +201,88 @@ def drawing(quick: bool) -> Iterator[Figure]:
         yield figure("drawing", name, found, "s", bar=1.0)
 
 
+def training(quick: bool) -> Iterator[Figure]:
+    """Steps of training beside the peers; their memory; what the main job and a small net learn."""
+    networks = {"moons": "2-16-16-1, hinge, 100 examples", "digits": "64-16-10, cross-entropy, 32 examples"}
+    for task, network in networks.items():
+        for collector in (True,) if quick else (True, False):
+            group = f"training: {task}, {network}, collector {'on' if collector else 'off'}"
+            yield from steps_of_training(group, task, collector, quick)
+    yield from memory_of_training(quick)
+    yield from what_is_learnt(quick)
+
+
+def steps_of_training(group: str, task: str, collector: bool, quick: bool) -> Iterator[Figure]:
+    """Example by example, as `fit` goes; moons also as micrograd's demo goes, in one graph of all examples."""
+    ours, graphs = ["MLP", "Sequential"], ["", ", one graph"] if task == "moons" and not quick else [""]
+    ways = [f"{way}{graph}" for way in ours for graph in graphs]
+    if micrograd := find_spec("micrograd"):
+        ways += [f"micrograd{graph}" for graph in graphs]
+    if torch := find_spec("torch"):
+        ways += ["PyTorch", "PyTorch, batched"]
+    processes, rounds = (1, 2) if quick else (3, 2)
+    runs = [measure("training", task=task, collector=collector, rounds=rounds, ways=ways) for _ in range(processes)]
+
+    def times_as_fast(fast: str, slow: str, graph: str = "") -> Figure:
+        pairs = [zip(run[slow + graph], run[fast + graph], strict=True) for run in runs]
+        ratios = [median(x / y for x, y in pair) for pair in pairs]
+        return figure(group, f"{fast}: times as fast as {slow}{graph}", ratios, "x")
+
+    for way in ways:
+        yield figure(group, f"{way}: time per step", [median(run[way]) for run in runs], "ms")
+    if micrograd:
+        yield from (times_as_fast(way, "micrograd", graph) for way in ours for graph in graphs)
+    else:
+        yield Figure(group, "times as fast as micrograd", None, note="not installed: pip install '.[bench]'")
+    if torch:
+        yield from (times_as_fast(peer, way) for peer in ("PyTorch", "PyTorch, batched") for way in ours)
+    else:
+        yield Figure(group, "PyTorch: times as fast", None, note="not installed: pip install '.[peers]'")
+
+
+def memory_of_training(quick: bool) -> Iterator[Figure]:
+    """What a step takes, and that nothing is left of ten thousand."""
+    group = "training: memory of a step, moons"
+    for way in ("MLP", "Sequential") if quick else ("MLP", "MLP, one graph", "Sequential", "Sequential, one graph"):
+        for traced, how in ((True, "allocated"), (False, "resident")):
+            found = measure("step_memory", task="moons", way=way, traced=traced)
+            if found is None:
+                yield Figure(group, f"{way}: {how}", None, note="this system does not tell")
+            else:
+                most, left = (size / 1e3 for size in found)
+                yield Figure(group, f"{way}: {how}, at most", most, "kB", note=f"{left:.0f} kB left after it")
+    steps = [1_000, 10_000]  # 200 kB between them would be less than a float a step
+    for collector in (True, False):
+        group = f"training: 10,000 steps, collector {'on' if collector else 'off'}"
+        found = measure("training_growth", steps=steps, collector=collector)
+        name = "growth of resident memory since step 1,000"
+        if None in found["resident"]:
+            yield Figure(group, name, None, note="this system does not tell")
+        else:
+            first, last = found["resident"]
+            grown = max(last - first, 0.0) / 1e3
+            yield Figure(group, name, grown, "kB", bar=200.0, note=f"{last / 1e6:.1f} MB in all")
+        yield Figure(group, "objects left to the collector", found["found"], bar=0.0)
+
+
+def what_is_learnt(quick: bool) -> Iterator[Figure]:
+    """The main job on digits that were held out; moons, of several seeds the worst."""
+    group = "training: what is learnt"
+    with TemporaryDirectory() as folder:
+        command = ["-m", "nn", "demo", "--output", str(Path(folder) / "report.html"), *["--quick"] * quick]
+        start = perf_counter()
+        printed = fresh(*command)
+        taken = f"python -m nn demo{' --quick' * quick}, {perf_counter() - start:.0f} s"
+    accuracy = float(re.findall(r"Held-out accuracy: ([\d.]+) ?%", printed)[0])
+    bar = None if quick else 95.0  # a tenth of the examples is not enough to ask it
+    yield Figure(group, "accuracy on held-out digits", accuracy, "%", bar=bar, at_least=True, note=taken)
+    seeds, epochs = list(range(2 if quick else 10)), 30
+    shares = measure("boundaries", seeds=seeds, examples=200, epochs=epochs)
+    note = f"the worst of {len(seeds)} seeds; median {median(shares):.1%}"
+    name = "moons: training points on their side"
+    yield Figure(group, name, min(shares) * 100, "%", bar=99.0, at_least=True, note=note)
+
+
 GROUPS: dict[str, Callable[[bool], Iterable[Figure]]] = {
     "speed": speed,
     "memory": memory,
@@ -208,6 +291,7 @@ GROUPS: dict[str, Callable[[bool], Iterable[Figure]]] = {
     "import": imports,
     "hvp": second_order,
     "drawing": drawing,
+    "training": training,
 }
 
 # ---- the table -----------------------------------------------------------------------------------------------------
@@ -215,28 +299,34 @@ GROUPS: dict[str, Callable[[bool], Iterable[Figure]]] = {
 
 def machine() -> dict[str, Any]:
     """Where the figures come from."""
-    try:
-        peer = version("micrograd")
-    except PackageNotFoundError:
-        peer = None
+    peers: dict[str, str | None] = {}
+    for name in ("micrograd", "torch"):
+        try:
+            peers[name] = version(name)
+        except PackageNotFoundError:
+            peers[name] = None
     return {
         "python": platform.python_version(),
         "implementation": platform.python_implementation(),
         "platform": f"{platform.system()} {platform.machine()}",
         "cpus": os.cpu_count(),
-        "micrograd": peer,
+        **peers,
     }
 
 
 def number(x: float) -> str:
-    return f"{x:.2f}" if abs(x) < 20 else f"{x:.0f}"
+    return f"{x:.{2 if abs(x) < 20 else 1 if abs(x) < 100 else 0}f}"
 
 
 def line(found: Figure) -> str:
     """`name  value unit  (low-high)  at least 8, aim 11: met`"""
     if found.value is None:
         return f"  {found.name:<46}        -        {found.note}"
-    spread = "" if found.low is None or found.high is None else f"{number(found.low)} - {number(found.high)}"
+    spread = (
+        ""
+        if found.low is None or found.high is None or found.low == found.high
+        else f"{number(found.low)} - {number(found.high)}"
+    )
     verdict = found.note
     if found.bar is not None:
         bar = f"{'at least' if found.at_least else 'at most'} {found.bar:g}" + (
@@ -248,7 +338,7 @@ def line(found: Figure) -> str:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Measure the engine beside its peers.")
-    parser.add_argument("--quick", action="store_true", help="about a minute: fewer rounds and processes")
+    parser.add_argument("--quick", action="store_true", help="about two minutes: fewer rounds and processes")
     parser.add_argument("--only", choices=GROUPS, action="append", help="this group of figures (may be repeated)")
     parser.add_argument("--json", metavar="FILE", help="write the figures to a file, too")
     parser.add_argument("--check", action="store_true", help="exit with status 1 if a bar is not met")

@@ -176,7 +176,7 @@ def second_order(sizes: list[int], rounds: int) -> list[list[float]]:
     return ratios
 
 
-# ---- a process's work ----------------------------------------------------------------------------------------------
+# ---- drawing -------------------------------------------------------------------------------------------------------
 
 
 def drawing(rounds: int) -> dict[str, list[float]]:
@@ -204,6 +204,91 @@ def drawing(rounds: int) -> dict[str, list[float]]:
     return {name: [seconds(work, collector=True) for _ in range(rounds)] for name, work in works.items()}
 
 
+# ---- training ------------------------------------------------------------------------------------------------------
+
+
+def training(task: str, collector: bool, rounds: int, ways: list[str]) -> dict[str, list[float]]:
+    """Milliseconds per step, by way, for each round; the ways take turns, after two steps with the same losses."""
+    from .training import TASKS, WAYS
+
+    steps = {way: WAYS[way](TASKS[task]()) for way in ways}
+    for _ in range(2):  # the second loss shows that the first step was the same
+        losses = {way: step() for way, step in steps.items()}
+        for way, loss in losses.items():
+            if not math.isclose(loss, losses[ways[0]], rel_tol=1e-9):
+                raise AssertionError(f"{task}: {way} has the loss {loss}, {ways[0]} {losses[ways[0]]}")
+
+    def repeated(way: str, times: int) -> None:
+        for _ in range(times):
+            steps[way]()
+
+    taken: dict[str, list[float]] = {way: [] for way in ways}
+    times: dict[str, int] = {}
+    for turn in range(rounds):
+        first = turn % len(ways)
+        for way in ways[first:] + ways[:first]:
+            if way not in times:  # so many that a measurement takes a twentieth of a second
+                times[way] = 1 if "micrograd" in way else math.ceil(0.05 / seconds(steps[way], collector))
+            taken[way].append(seconds(partial(repeated, way, times[way]), collector) / times[way] * 1e3)
+    return taken
+
+
+def step_memory(task: str, way: str, traced: bool) -> list[float] | None:
+    """Bytes of a step of training: the most beyond what there was before it, and what is left.
+
+    Traced: what was allocated, in the second step, when the leaves have gradients. Else what the system counts as the
+    process's, in the first step, since the second has the room that it freed.
+    """
+    from .training import TASKS, WAYS
+
+    step = WAYS[way](TASKS[task]())
+    if traced:
+        tracemalloc.start()
+        step()
+        gc.collect()
+        before, _ = tracemalloc.get_traced_memory()
+        tracemalloc.reset_peak()
+        step()
+        gc.collect()  # empties Python's lists of free objects, as above
+        after, peak = tracemalloc.get_traced_memory()
+        return [peak - before, after - before]
+    gc.collect()
+    before, highest = resident(), peak_resident()
+    step()
+    after = resident()
+    if before is None or after is None:
+        return None
+    return [max(peak_resident() - highest, after - before, 0.0), after - before]
+
+
+def training_growth(steps: list[int], collector: bool) -> dict[str, Any]:
+    """Bytes of resident memory after so many steps of a small net, and how many objects the collector found on the way."""
+    from .training import small
+
+    step, held = small(), []
+    gc.collect()
+    found = sum(generation["collected"] for generation in gc.get_stats())
+    if not collector:
+        gc.disable()
+    for done in range(1, max(steps) + 1):
+        step()
+        if done in steps:
+            held.append(resident())
+    gc.collect()
+    found = sum(generation["collected"] for generation in gc.get_stats()) - found
+    return {"resident": held, "found": found}
+
+
+def boundaries(seeds: list[int], examples: int, epochs: int) -> list[float]:
+    """The share of training points on their side of the boundary, for each seed."""
+    from .training import boundary
+
+    return [boundary(seed, examples, epochs) for seed in seeds]
+
+
+# ---- a process's work ----------------------------------------------------------------------------------------------
+
+
 MEASUREMENTS: dict[str, Callable[..., Any]] = {
     "eager": eager,
     "memory": memory,
@@ -211,6 +296,10 @@ MEASUREMENTS: dict[str, Callable[..., Any]] = {
     "growth": growth,
     "second_order": second_order,
     "drawing": drawing,
+    "training": training,
+    "step_memory": step_memory,
+    "training_growth": training_growth,
+    "boundaries": boundaries,
 }
 
 
@@ -235,7 +324,7 @@ def in_deep_stack(work: Callable[[], Any]) -> Any:
 def main() -> None:
     name, arguments = sys.argv[1], json.loads(sys.argv[2])
     work = partial(MEASUREMENTS[name], **arguments)
-    print(json.dumps(in_deep_stack(work) if name == "eager" else work()))
+    print(json.dumps(in_deep_stack(work) if name in ("eager", "training") else work()))
 
 
 if __name__ == "__main__":

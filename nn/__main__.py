@@ -5,16 +5,22 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import math
+import os
 import random
 import shlex
 import sys
 import time
+import warnings
 from collections.abc import Callable, Sequence
 
+from nn import checkpoint
+from nn.activations import ACTIVATIONS
+from nn.checkpoint import CheckpointError, SaveCheckpoint
 from nn.data import DataError, Dataset, Standardizer, load_csv, load_digits, load_iris, split
-from nn.layers import ACTIVATIONS, MLP
+from nn.doctor import TrainingWarning
 from nn.losses import half_squared_error, softmax_cross_entropy
 from nn.optim import Adam
+from nn.perceptron import MLP
 from nn.report import Run, check_replaceable, write_report
 from nn.train import TrainingError, fit
 from nn.words import did_you_mean, number, percent
@@ -36,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         run = learn(_load(options), options)
         print(f"Report: {write_report(options.output, run)}")
-    except (OSError, DataError, TrainingError) as error:
+    except (OSError, DataError, CheckpointError, TrainingError) as error:
         print(f"python -m nn {options.command}: {error}", file=sys.stderr)
         if isinstance(error, DataError) and error.columns:
             without = [word for column in error.columns for word in _option("--ignore", column)]
@@ -80,17 +86,23 @@ def learn(dataset: Dataset, options: argparse.Namespace) -> Run:
         print("(For a progress bar: python -m pip install 'scalar-autograd[notebook]')", flush=True)
 
     started = time.perf_counter()
-    history = fit(
-        model,
-        *_prepared(train, prepare, scale),
-        loss=softmax_cross_entropy if classifies else half_squared_error,
-        optimizer=optimizer,
-        epochs=epochs,
-        batch_size=options.batch_size,
-        rng=rng,
-        validation=_prepared(test, prepare, scale),
-        progress=progress,
-    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", TrainingWarning)  # they are in the history, and are told below the bar
+        history = fit(
+            model,
+            *_prepared(train, prepare, scale),
+            loss=softmax_cross_entropy if classifies else half_squared_error,
+            optimizer=optimizer,
+            epochs=epochs,
+            batch_size=options.batch_size,
+            rng=rng,
+            validation=_prepared(test, prepare, scale),
+            callbacks=[SaveCheckpoint(options.checkpoint)] if options.checkpoint else [],
+            resume=options.resume,
+            progress=progress,
+        )
+    for message in history.messages:
+        print(message)
     ended = f"after {time.perf_counter() - started:.0f} s{', stopped early' * history.interrupted}"
 
     image = (8, 16.0) if is_image else None
@@ -134,6 +146,8 @@ def _parse(words: Sequence[str]) -> argparse.Namespace:
     add("--lr", type=_positive, default=0.01, help="learning rate of Adam (default: 0.01)")
     add("--seed", type=int, default=0, help="the same seed gives the same run (default: 0)")
     add("--output", default="report.html", metavar="FILE", help="replaces an older report (default: report.html)")
+    add("--checkpoint", metavar="FILE", help="keep the training in this file, after each epoch and at the end")
+    add("--resume", metavar="FILE", help="go on from this checkpoint, with the same options otherwise")
     add("--quick", action="store_true", help="a few examples and epochs only, to see that all works")
 
     add = commands.add_parser("demo", parents=[common], help="learn handwritten digits, or irises").add_argument
@@ -151,9 +165,15 @@ def _parse(words: Sequence[str]) -> argparse.Namespace:
         names = ["--" + name.replace("_", "-") for name in vars(options) if name not in ("command", "file")]
         parser.error(f"{options.command} does not take {unknown[0]!r}{did_you_mean(unknown[0], names)}")
     try:
+        argument = "--output"
         check_replaceable(options.output)
+        if options.checkpoint:
+            argument = "--checkpoint"
+            checkpoint.check_replaceable(options.checkpoint)
     except OSError as error:
-        parser.error(f"argument --output: {error}")
+        parser.error(f"argument {argument}: {error}")
+    if options.checkpoint and os.path.realpath(options.checkpoint) == os.path.realpath(options.output):
+        parser.error("arguments --checkpoint and --output: one file cannot be both")
     return options
 
 

@@ -1,89 +1,455 @@
 """Losses: how wrong an output is, as one number that can be swept back.
 
-Every loss here is that of one example. Given a batch (targets in a sequence) it returns the mean over the examples;
-`mean_loss` does the same for a loss of your own. Outputs may be Values or plain numbers, in lists, tuples or arrays;
-plain numbers give a plain number.
+Every loss is called as loss(output, target, reduction="mean") and written for one example. Given a batch, it takes the
+losses of the examples together: their "mean", their "sum", or with "none" the list of them. The loss of one example is
+the same with each. `mean_loss` gives the mean of a loss of your own.
+
+Outputs may be Values or plain numbers, in lists, tuples or arrays; plain numbers give plain numbers. Where one number is
+meant, a sequence of one will do, since that is what a `Linear` layer with one output gives.
+
+`correct_for(loss)` says how the accuracy of a loss is judged.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any
+import functools
+import math
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Protocol
 
 import autograd
+from autograd import Value
+from autograd.numeric import is_number as _is_number
 
-__all__ = ["half_squared_error", "hinge", "mean_loss", "softmax_cross_entropy"]
+__all__ = [
+    "binary_cross_entropy",
+    "binary_cross_entropy_with_logits",
+    "correct_for",
+    "cross_entropy",
+    "half_squared_error",
+    "hinge",
+    "is_correct",
+    "l1_penalty",
+    "l2_penalty",
+    "log_softmax",
+    "mean_loss",
+    "mean_squared_error",
+    "softmax",
+    "softmax_cross_entropy",
+]
 
 Loss = Callable[[Any, Any], Any]
+Correct = Callable[[Any, Any], bool]
 
 
-def softmax_cross_entropy(scores: Any, target: Any) -> Any:
-    """-log(softmax(scores)[target]), that is log(sum_k e^scores_k) - scores_target.
+class BatchedLoss(Protocol):
+    """A loss of one example or a batch."""
 
-    scores  one score per class, any real numbers (the output of a linear last layer)
-    target  the index of the right class, counted from 0
-    batch   a sequence of score sequences with as many targets: the mean
+    def __call__(self, output: Any, target: Any, reduction: str = "mean") -> Any: ...
 
-    Its slope with respect to scores_k is softmax(scores)_k - [k = target].
-    Raises ValueError for an index out of range, no scores or unequal lengths; TypeError for a target that is no index.
+
+REDUCTIONS: dict[str, Callable[[list[Any]], Any]] = {
+    "mean": lambda losses: autograd.sum(losses) / len(losses),
+    "sum": autograd.sum,
+    "none": list,
+}
+
+
+def batched(is_batch: Callable[[Any, Any], bool], correct: Correct | None = None) -> Callable[[Loss], BatchedLoss]:
+    """Make a loss of one example into one that also takes a batch.
+
+    is_batch  is_batch(output, target) tells a batch from one example
+    correct   what `correct_for` answers for it
     """
-    if _is_sequence(target):
-        return mean_loss(softmax_cross_entropy, scores, target)
-    return autograd.softmax_cross_entropy(*_scores_and_index("softmax_cross_entropy", scores, target))
+
+    def decorate(example_loss: Loss) -> BatchedLoss:
+        @functools.wraps(example_loss)
+        def loss(output: Any, target: Any, reduction: str = "mean") -> Any:
+            if reduction not in REDUCTIONS:
+                choices = ", ".join(map(repr, REDUCTIONS))
+                raise ValueError(f"{loss.__name__} takes as reduction one of {choices}; got {reduction!r}")
+            if not is_batch(output, target):
+                return example_loss(output, target)
+            _check_lengths(loss.__name__, output, target)
+            return REDUCTIONS[reduction]([loss(y, t) for y, t in zip(output, target, strict=True)])
+
+        del loss.__wrapped__  # so that help() shows `reduction`
+        loss.correct = correct  # type: ignore[attr-defined]
+        return loss
+
+    return decorate
 
 
+def mean_loss(loss: Loss, outputs: Sequence[Any], targets: Sequence[Any]) -> Any:
+    """The mean of loss(output, target) over a batch. Raises ValueError if it is empty or the lengths differ."""
+    _check_lengths(getattr(loss, "__name__", "the loss"), outputs, targets)
+    return REDUCTIONS["mean"]([loss(output, target) for output, target in zip(outputs, targets, strict=True)])
+
+
+# ---- what is right -------------------------------------------------------------------------------------------------
+
+
+def is_correct(output: Any, target: Any) -> bool:
+    """Whether the greatest score is the target's; of a single score, whether it has the target's sign (-1 or +1).
+
+    target  the index of the right class or a distribution, whose greatest entry counts; -1 or +1 for a single score
+    """
+    if _is_sequence(output) and len(output) > 1:
+        return bool(_greatest(output) == (_greatest(target) if _is_sequence(target) else target))
+    return bool(_number(_single(output)) * _number(_single(target)) > 0)
+
+
+def correct_for(loss: Callable[..., Any]) -> Correct | None:
+    """How accuracy is judged for a loss: a function correct(output, target) -> bool, or None if the loss does not classify.
+
+    softmax_cross_entropy, cross_entropy     the greatest score or probability is the target's (see `is_correct`)
+    hinge                                    the same; of a single score, its sign is the target's
+    binary_cross_entropy_with_logits         the score is above 0 if the target is above 0.5, below 0 if it is below
+    binary_cross_entropy                     the same, with the probability on either side of 0.5
+
+    An output on the very border is wrong. Of an example with several answers, all must be right. `functools.partial` of a
+    loss is judged as the loss is. A loss of your own is judged by its attribute `correct`, if it has one.
+    """
+    while isinstance(loss, functools.partial):
+        loss = loss.func
+    return getattr(loss, "correct", None)
+
+
+def _greatest(xs: Any) -> int:
+    return max(range(len(xs)), key=xs.__getitem__)
+
+
+def _all_correct(correct: Correct) -> Correct:
+    """The judge of one answer as that of an example with one or several."""
+
+    def judge(output: Any, target: Any) -> bool:
+        if _is_sequence(target):
+            return len(output) == len(target) and all(map(judge, output, target))
+        return correct(output, target)
+
+    return judge
+
+
+def _same_side(border: float) -> Correct:
+    """Whether an output lies on that side of the border on which the target lies of 0.5."""
+    return _all_correct(lambda y, t: bool((_number(_single(y)) - border) * (_number(t) - 0.5) > 0))
+
+
+# ---- what is a batch -----------------------------------------------------------------------------------------------
+
+
+def _by_target(output: Any, target: Any) -> bool:
+    """For losses whose target is one number: a batch has a sequence of them."""
+    return _is_sequence(target)
+
+
+def _by_nesting(output: Any, target: Any) -> bool:
+    """For losses whose output or target is a sequence: a batch has sequences in a sequence."""
+    return any(_is_sequence(x) and len(x) > 0 and _is_sequence(x[0]) for x in (output, target))
+
+
+def _by_scores(output: Any, target: Any) -> bool:
+    """For losses of one score per class: a batch has sequences of them. (A batch of none is left to say so.)"""
+    return _by_nesting(output, target) or (_is_sequence(output) and _is_sequence(target) and not len(output))
+
+
+# ---- errors of numbers ---------------------------------------------------------------------------------------------
+
+
+@batched(_by_nesting)
 def half_squared_error(output: Any, target: Any) -> Any:
     """(1/2) sum_j (output_j - target_j)^2: summed over the components of one example, not averaged.
 
     output  a number, or the sequence of numbers of one example
     target  the same
-    batch   sequences of sequences: the mean over the examples of each one's sum. (A flat sequence is one example; for
-            a batch of bare numbers use `mean_loss(half_squared_error, outputs, targets)`.)
+    batch   sequences of sequences. (A flat sequence is one example; for a batch of bare numbers use
+            `mean_loss(half_squared_error, outputs, targets)`.)
 
     The half makes the slope with respect to output_j simply output_j - target_j.
     Raises ValueError for unequal lengths or empty sequences.
     """
-    if not _is_sequence(output) and not _is_sequence(target):
-        difference = output - target
-        return difference * difference / 2
-    if not _is_sequence(output) or not _is_sequence(target):
+    return _total(_squares("half_squared_error", output, target)) / 2
+
+
+@batched(_by_nesting)
+def mean_squared_error(output: Any, target: Any) -> Any:
+    """(1/n) sum_j (output_j - target_j)^2: averaged over the n components of one example.
+
+    Output, target, batch and errors are those of `half_squared_error`. The mean over a batch is PyTorch's `mse_loss` where
+    all examples have as many components; its slope with respect to output_j of one example is 2 (output_j - target_j) / n.
+    """
+    squares = _squares("mean_squared_error", output, target)
+    return _total(squares) / len(squares)
+
+
+def _squares(name: str, output: Any, target: Any) -> list[Any]:
+    """The squared differences of one example."""
+    if not _is_sequence(target):
+        output = _single(output)
+    if _is_sequence(output) != _is_sequence(target):
         raise ValueError(
-            "half_squared_error compares a number with a number or a sequence with one as long; "
+            f"{name} compares a number with a number or a sequence with one as long; "
             f"got output {_shape(output)} and target {_shape(target)}"
         )
-    _check_lengths("half_squared_error", output, target)
-    if _is_sequence(target[0]):
-        return mean_loss(half_squared_error, output, target)
-    return autograd.sum([half_squared_error(y, t) for y, t in zip(output, target, strict=True)])
+    pairs = [(output, target)]
+    if _is_sequence(output):
+        _check_lengths(name, output, target)
+        pairs = list(zip(output, target, strict=True))
+    differences = [y - t for y, t in pairs]
+    return [difference * difference for difference in differences]
 
 
+# ---- one answer out of two -----------------------------------------------------------------------------------------
+
+
+@batched(_by_target, correct=_same_side(0))
+def binary_cross_entropy_with_logits(score: Any, target: Any) -> Any:
+    """-target log p - (1 - target) log(1 - p) with p = sigmoid(score), from the score itself.
+
+    score   any real number (the output of a linear last layer)
+    target  0 or 1, or a probability between
+    batch   a sequence of targets with as many scores
+
+    Computed as target softplus(-score) + (1 - target) softplus(score), where softplus(x) = log(1 + e^x): both terms are
+    positive, so that no digits cancel, and the score 800 of a target 0 gives 800, where log(1 - p) would be -inf.
+    Its slope is sigmoid(score) - target.
+    Raises ValueError for a target outside 0..1 or unequal lengths; TypeError for one that is no number.
+    """
+    score = _one_number("binary_cross_entropy_with_logits", score)
+    weights = _two_weights("binary_cross_entropy_with_logits", target)
+    return _expected(weights, lambda answer: autograd.softplus(-score if answer else score))
+
+
+@batched(_by_target, correct=_same_side(0.5))
+def binary_cross_entropy(probability: Any, target: Any) -> Any:
+    """-target log(probability) - (1 - target) log(1 - probability).
+
+    probability  of the answer 1, from 0 to 1 (the output of a sigmoid)
+    target       0 or 1, or a probability between
+    batch        a sequence of targets with as many probabilities
+
+    Its slope is (1 - target) / (1 - probability) - target / probability. A term whose weight is 0 is left out, so that the
+    probability 0 of a target 0 costs 0; that of a target 1 costs inf (PyTorch: 100), with the slope -inf. A sigmoid gives
+    0 below -745 and 1 above 37: `binary_cross_entropy_with_logits` takes the scores before it, and stays finite.
+    Raises ValueError for a probability or a target outside 0..1 or unequal lengths; TypeError for one that is no number.
+    """
+    probability = _one_number("binary_cross_entropy", probability)
+    _check_probability("binary_cross_entropy", probability, "binary_cross_entropy_with_logits")
+    weights = _two_weights("binary_cross_entropy", target)
+    return _expected(weights, lambda answer: -(autograd.log(probability) if answer else autograd.log1p(-probability)))
+
+
+# ---- one class out of many -----------------------------------------------------------------------------------------
+
+
+@batched(_by_scores, correct=is_correct)
+def softmax_cross_entropy(scores: Any, target: Any) -> Any:
+    """-log(softmax(scores)[target]), that is log(sum_k e^scores_k) - scores_target.
+
+    scores  one score per class, any real numbers (the output of a linear last layer)
+    target  the index of the right class, counted from 0; or a distribution, one weight t_k of 0 or more per class: then
+            the loss is -sum_k t_k log(softmax(scores)_k)
+    batch   a sequence of score sequences with as many targets
+
+    Its slope with respect to scores_k is softmax(scores)_k - [k = target]; with a distribution sum(t) * softmax(scores)_k -
+    t_k, where sum(t) is 1 unless you choose otherwise.
+    Raises ValueError for an index out of range, a negative or not finite weight, no weight above 0, no scores or unequal
+    lengths; TypeError for a target that is neither index nor sequence.
+    """
+    scores, weights = _scores_and_weights("softmax_cross_entropy", scores, target)
+    return _expected(weights, lambda k: autograd.softmax_cross_entropy(scores, k))
+
+
+@batched(_by_scores, correct=is_correct)
+def cross_entropy(probabilities: Any, target: Any) -> Any:
+    """-log(probabilities[target]), or of a distribution -sum_k t_k log(probabilities_k).
+
+    probabilities  one per class, from 0 to 1 (the output of a softmax)
+    target         the index of the right class, counted from 0; or a distribution, one weight t_k of 0 or more per class
+    batch          a sequence of sequences of probabilities with as many targets
+
+    Its slope with respect to probabilities_k is -t_k / probabilities_k. Classes of weight 0 are left out. A probability of
+    0 in the right class costs inf, with the slope -inf: `softmax_cross_entropy` takes the scores before the softmax, and
+    stays finite. That the probabilities sum to 1 is not checked.
+    Raises ValueError for a probability outside 0..1 and as `softmax_cross_entropy` does, TypeError too.
+    """
+    probabilities, weights = _scores_and_weights("cross_entropy", probabilities, target)
+    for probability in probabilities:
+        _check_probability("cross_entropy", probability, "softmax_cross_entropy")
+    return _expected(weights, lambda k: -autograd.log(probabilities[k]))
+
+
+def softmax(scores: Iterable[Any]) -> list[Any]:
+    """The probabilities e^scores_k / sum_j e^scores_j. The greatest score is subtracted from all first: that changes no
+    probability, and nothing overflows.
+
+    As a loss take `softmax_cross_entropy` of the scores. Raises ValueError for no scores, TypeError for one bare number.
+    """
+    scores = _checked_scores("softmax", scores)
+    greatest = max(map(_number, scores))
+    powers = [autograd.exp(score - greatest) for score in scores]
+    total = autograd.sum(powers)
+    return [power / total for power in powers]
+
+
+def log_softmax(scores: Iterable[Any]) -> list[Any]:
+    """The logarithms of `softmax`, without computing it first: finite also where a probability is too small for a float."""
+    scores = _checked_scores("log_softmax", scores)
+    return [-autograd.softmax_cross_entropy(scores, k) for k in range(len(scores))]
+
+
+@batched(_by_target, correct=_all_correct(is_correct))
 def hinge(output: Any, target: Any) -> Any:
     """A margin of at least 1, or a price that grows in proportion.
 
     one score    max(0, 1 - target * score), target -1 or +1 (Cortes and Vapnik, "Support-vector networks", 1995)
     many scores  sum over k != target of max(0, 1 + scores_k - scores_target), target the index of the right class
                  (Weston and Watkins, "Support vector machines for multi-class pattern recognition", 1999)
-    batch        a sequence of targets with as many outputs: the mean
+    batch        a sequence of targets with as many outputs
 
     At the corner of max(0, x) the slope is 0, as relu's is.
     Raises ValueError for a target that is not -1 or +1, an index out of range, no scores or unequal lengths.
     """
-    if _is_sequence(target):
-        return mean_loss(hinge, output, target)
+    output = _single(output)
     if not _is_sequence(output):
         if target not in (-1, 1):
             raise ValueError(f"hinge of one score takes the target -1 or +1, got {target!r}: relabel the two classes")
         return autograd.relu(1 - target * output)
-    scores, right = _scores_and_index("hinge", output, target)
-    if len(scores) < 2:
-        raise ValueError("hinge of a sequence compares the right class with the others, got only one score")
+    scores, right = _checked_scores("hinge", output), _index("hinge", len(output), target)
     return autograd.sum([autograd.relu(1 + s - scores[right]) for k, s in enumerate(scores) if k != right])
 
 
-def mean_loss(loss: Loss, outputs: Sequence[Any], targets: Sequence[Any]) -> Any:
-    """The mean of loss(output, target) over a batch. Raises ValueError if it is empty or the lengths differ."""
-    _check_lengths(getattr(loss, "__name__", "the loss"), outputs, targets)
-    return autograd.sum([loss(output, target) for output, target in zip(outputs, targets, strict=True)]) / len(targets)
+# ---- penalties -----------------------------------------------------------------------------------------------------
+
+
+def l1_penalty(parameters: Iterable[Any], strength: float) -> Any:
+    """strength * sum |p| over the parameters, to be added to a loss: it draws them to exactly 0.
+
+    Its slope is strength * sign(p), and 0 at p = 0. Raises ValueError for no parameters or a strength below 0 or not finite,
+    TypeError for a model in place of its parameters.
+    """
+    return _strength("l1_penalty", strength) * autograd.sum(map(abs, _penalised("l1_penalty", parameters)))
+
+
+def l2_penalty(parameters: Iterable[Any], strength: float) -> Any:
+    """strength * sum p^2 over the parameters, to be added to a loss: it keeps them small.
+
+    There is no half: the slope is 2 * strength * p, so that `SGD(..., weight_decay=w)` is l2_penalty with strength w / 2.
+    Raises errors as `l1_penalty` does.
+    """
+    values = _penalised("l2_penalty", parameters)
+    return _strength("l2_penalty", strength) * autograd.dot(values, values)
+
+
+def _penalised(name: str, parameters: Iterable[Any]) -> list[Any]:
+    if not hasattr(parameters, "__iter__"):
+        raise TypeError(f"{name} takes an iterable of Values, such as model.parameters(); got {parameters!r:.80}")
+    if not (values := list(parameters)):
+        raise ValueError(f"{name} got no parameters: the iterable is empty (a generator that was used up already?)")
+    for index, value in enumerate(values):
+        if not isinstance(value, Value) and not _is_number(value):
+            raise TypeError(f"{name} takes Values, got at {index} {value!r:.80}: give model.parameters()")
+    return values
+
+
+def _strength(name: str, strength: float) -> float:
+    if not (_is_number(strength) and 0 <= strength < math.inf):
+        raise ValueError(f"{name} takes as strength a finite number of at least 0, got {strength!r}")
+    return strength
+
+
+# ---- what losses are made of ---------------------------------------------------------------------------------------
+
+
+def _expected(weights: dict[int, Any], cost: Callable[[int], Any]) -> Any:
+    """The sum of weight * cost(k). A cost whose weight is a plain 0 is left out: it may be infinite."""
+    wanted = {k: weight for k, weight in weights.items() if weight != 0}
+    if list(wanted.values()) == [1]:
+        return cost(*wanted)
+    return autograd.dot(list(wanted.values()), [cost(k) for k in wanted])
+
+
+def _two_weights(name: str, target: Any) -> dict[int, Any]:
+    """How much the answers 0 and 1 weigh."""
+    if not isinstance(target, Value) and not _is_number(target):
+        raise TypeError(f"{name} takes as target a number from 0 to 1, got {target!r} ({type(target).__name__})")
+    if not 0 <= _number(target) <= 1:
+        hint = ": relabel the two classes, or take hinge, which has -1 and +1" if _number(target) == -1 else ""
+        raise ValueError(f"{name} takes a target from 0 to 1, got {target!r}{hint}")
+    return {0: 1 - target, 1: target}
+
+
+def _scores_and_weights(name: str, scores: Any, target: Any) -> tuple[list[Any], dict[int, Any]]:
+    """The scores of one example as a list, and the weight of each class that has one, checked."""
+    if not _is_sequence(target):
+        scores = _checked_scores(name, scores)
+        return scores, {_index(name, len(scores), target): 1}
+    _check_lengths(name, scores, target)
+    weights = dict(enumerate(target))
+    for k, weight in weights.items():
+        if not isinstance(weight, Value) and not _is_number(weight):
+            raise TypeError(
+                f"{name} got as weight of class {k} {weight!r} ({type(weight).__name__}), expected a number"
+            )
+        if not 0 <= _number(weight) < math.inf:
+            raise ValueError(
+                f"{name} got the weight {weight!r} for class {k}: a distribution has finite weights of 0 or more "
+                "(the first argument is the output, the second the target)"
+            )
+    if not any(_number(weight) > 0 for weight in weights.values()):
+        raise ValueError(f"{name} got a distribution without a weight above 0: give the right class a 1")
+    return list(scores), weights
+
+
+def _checked_scores(name: str, scores: Any) -> list[Any]:
+    """One score per class, at least one, as a list."""
+    if isinstance(scores, Value) or not hasattr(scores, "__iter__"):
+        raise TypeError(f"{name} needs a sequence with one score per class, got {scores!r}")
+    if not (scores := list(scores)):
+        raise ValueError(f"{name} got 0 scores: give one per class")
+    return scores
+
+
+def _index(name: str, classes: int, target: Any) -> int:
+    """A target that is the index of a class, as an int."""
+    if isinstance(target, bool) or not hasattr(target, "__index__"):
+        raise TypeError(f"{name} needs the index of the right class as an int, got {target!r}")
+    if not 0 <= target < classes:
+        raise ValueError(f"{name} got target {target} for {classes} scores: it must be 0 to {classes - 1}")
+    return int(target.__index__())
+
+
+def _check_probability(name: str, probability: Any, of_scores: str) -> None:
+    number = _number(probability)
+    if number < 0 or number > 1:  # NaN is neither, and stays NaN
+        raise ValueError(
+            f"{name} takes probabilities, from 0 to 1, got {number!r}: give the output of a sigmoid or softmax, "
+            f"or take {of_scores} for scores"
+        )
+
+
+def _one_number(name: str, output: Any) -> Any:
+    """An output that must be one number."""
+    output = _single(output)
+    if _is_sequence(output):
+        raise ValueError(f"{name} compares one number with a target, got {_shape(output)}: give as many targets")
+    if not isinstance(output, Value) and not _is_number(output):
+        raise TypeError(f"{name} takes a Value or a number as output, got {output!r} ({type(output).__name__})")
+    return output
+
+
+def _total(xs: list[Any]) -> Any:
+    return autograd.sum(xs) if len(xs) > 1 else xs[0]
+
+
+def _number(x: Any) -> Any:
+    """The number of a Value, or the number itself."""
+    return x.data if isinstance(x, Value) else x
+
+
+def _single(x: Any) -> Any:
+    """x, or what a sequence of one number holds."""
+    return x[0] if _is_sequence(x) and len(x) == 1 and not _is_sequence(x[0]) else x
 
 
 def _is_sequence(x: Any) -> bool:
@@ -102,14 +468,3 @@ def _check_lengths(name: str, outputs: Any, targets: Any) -> None:
         )
     if len(targets) == 0:
         raise ValueError(f"{name} got an empty sequence: there is nothing to average, give at least one example")
-
-
-def _scores_and_index(name: str, scores: Any, target: Any) -> tuple[list[Any], int]:
-    """The scores of one example as a list, and its target as an int, checked."""
-    if not _is_sequence(scores):
-        raise TypeError(f"{name} with a class index needs a sequence with one score per class, got {scores!r}")
-    if isinstance(target, bool) or not hasattr(target, "__index__"):
-        raise TypeError(f"{name} needs the index of the right class as an int, got {target!r}")
-    if not 0 <= target < len(scores):
-        raise ValueError(f"{name} got target {target} for {len(scores)} scores: it must be 0 to {len(scores) - 1}")
-    return list(scores), target.__index__()

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import Any, Self
 
 from autograd import Value
-from autograd.naming import scoped_method
+from autograd.naming import contents, scoped_method, walk
 
 __all__ = ["Module"]
 
@@ -15,8 +15,8 @@ __all__ = ["Module"]
 class Module:
     """Base class of everything with parameters.
 
-    A subclass keeps its parameters (leaf Values) and its parts (other Modules) in attributes, alone or in lists, tuples
-    and dicts, and gets `parameters()` and `zero_grad()` for nothing:
+    A subclass keeps its parameters (leaf Values) and its parts (other Modules) in attributes, alone or in lists, tuples,
+    dicts and object arrays, and gets all the methods below for nothing:
 
         class Line(Module):
             def __init__(self):
@@ -31,6 +31,9 @@ class Module:
     class that defines `__call__` may also define `__inputs__(self, x)`, which turns its first argument into Values before
     the call begins, so that they stand outside that frame. Without it `__call__` gets what the caller gave.
     """
+
+    training: bool = True
+    """Whether it is being trained: see `train` and `eval`."""
 
     def __init_subclass__(cls, **keywords: Any) -> None:
         super().__init_subclass__(**keywords)
@@ -50,31 +53,63 @@ class Module:
 
         A Value that was computed from others (one with parents) is a result, not a parameter, and is passed over.
         """
-        return list(_parameters_in(self, seen=set()))
+        return list(_parameters_in(vars(self).values(), seen={id(self): self}))
+
+    def named_parameters(self) -> list[tuple[str, Value]]:
+        """(name, parameter) for what `parameters()` gives, in its order, each once: ("layers.0.neurons.3.w[1]", Value(...)).
+
+        A name says where the parameter stands: attributes and parts after a ".", places in lists, dicts and arrays in
+        brackets. Of several places the first counts. One that only an overridden `parameters()` knows of is called
+        "parameters()[i]", and no two have the same name.
+        """
+        places = {id(x): name for name, x in walk(self, "", {}) if isinstance(x, Value)}
+        named: dict[str, Value] = {}
+        for i, parameter in enumerate({id(x): x for x in self.parameters()}.values()):
+            name = places.get(id(parameter), f"parameters()[{i}]")
+            while name in named:  # a dict may hold parts at 0 and at "0"
+                name += "'"
+            named[name] = parameter
+        return list(named.items())
+
+    def named_modules(self) -> list[tuple[str, Module]]:
+        """(name, module) for the module itself, named "", and for each Module in it, once: ("layers.0", ...)."""
+        return [(name, part) for name, part in walk(self, "", {}) if isinstance(part, Module)]
 
     def zero_grad(self) -> None:
         """Set the gradient of every parameter to 0, as is done before each sweep that should stand alone."""
         for parameter in self.parameters():
             parameter.grad = 0.0
 
+    def train(self, mode: bool = True) -> Self:
+        """Say to this module and all in it that they are being trained (`training` becomes True), as they are at first.
 
-def _parameters_in(part: Any, seen: set[int]) -> Iterator[Value]:
-    """Walk `part` and yield the leaf Values in it that are not `seen` yet (ids, since `==` of containers compares).
+        What behaves otherwise in training, such as `Dropout`, looks at its `training`. Returns the module.
+        """
+        for _, part in self.named_modules():
+            part.training = mode
+        return self
 
-    `seen` holds containers and Modules as well, so that parts that refer to each other end the walk.
+    def eval(self) -> Self:
+        """The same as `train(False)`: from now on the module is used, not trained."""
+        return self.train(False)
+
+
+def _parameters_in(things: Iterable[Any], seen: dict[int, Any]) -> Iterator[Value]:
+    """The leaf Values in `things`, and in what they contain, that are not `seen` yet, in the order of `walk`.
+
+    A Module with `parameters()` of its own answers for itself. `seen` holds things by their ids, since `==` of
+    containers compares; containers and Modules as well, so that parts that refer to each other end it.
     """
-    if not isinstance(part, Value | Module | list | tuple | dict) or id(part) in seen:
-        return
-    seen.add(id(part))
-    if isinstance(part, Value):
-        if not part.parents:
-            yield part
-        return
-    parts: Iterable[Any]
-    if isinstance(part, Module):
-        overridden = type(part).parameters is not Module.parameters
-        parts = part.parameters() if overridden else vars(part).values()
-    else:
-        parts = part.values() if isinstance(part, dict) else part
-    for inner in parts:
-        yield from _parameters_in(inner, seen)
+    for thing in things:
+        if id(thing) in seen:
+            continue
+        if isinstance(thing, Value):
+            seen[id(thing)] = thing
+            if not thing.parents:
+                yield thing
+        elif isinstance(thing, Module) and type(thing).parameters is not Module.parameters:
+            seen[id(thing)] = thing
+            yield from _parameters_in(thing.parameters(), seen)
+        elif (inner := contents(thing)) is not None:
+            seen[id(thing)] = thing
+            yield from _parameters_in([x for _, x in inner], seen)

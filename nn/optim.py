@@ -3,48 +3,185 @@
     optimizer = SGD(model.parameters(), lr=0.1)
     loss.backward(); optimizer.step(); optimizer.zero_grad()
 
-Update rules are those of PyTorch, number for number. `optimizer.lr` may be changed between steps.
+Update rules are those of PyTorch, number for number. `optimizer.lr` may be changed between steps, or follow a schedule (see
+`nn.schedules`); `clip_norm` and `clip_value` go between backward() and step().
+
+A parameter that no sweep has reached has the gradient 0 and is stepped with that: momentum carries it on, weight decay
+shrinks it. (PyTorch leaves out a parameter whose gradient is None.)
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from typing import Any
 
 from autograd import Value
+from autograd.numeric import HUGE, is_number
+from nn.schedules import Schedule, check_schedule, checked_factor
+from nn.words import counted
 
-__all__ = ["SGD", "Adam", "Optimizer"]
+__all__ = ["SGD", "Adam", "AdamW", "Optimizer", "RMSprop", "clip_norm", "clip_value"]
 
 
 class Optimizer:
-    """What optimisers share: the checked list of `parameters`, the learning rate `lr`, and `zero_grad()`.
+    """What optimisers share: the checked list of `parameters`, the learning rate, whole steps, and state to be saved.
 
     parameters  leaf Values, each once, in any iterable (`model.parameters()`)
     lr          learning rate, a finite number above 0
+    schedule    a function of the number of steps taken so far that gives the factor of lr; None for always 1
 
-    Raises TypeError for something that is not a Value; ValueError for no parameters, one given twice, one that was
-    computed from others, or a number outside its range.
+    Attributes: `parameters`, `lr`, `weight_decay` (which each rule applies in its own way), `schedule`, `steps` (how many
+    were taken).
+
+    An optimiser of your own defines `update(x, grad, lr)`, which returns the new number of one parameter. If it remembers
+    something about each parameter, its class names that in `kept`: the base class keeps a list of one number per parameter
+    under each name, 0 at first, hands `update` the numbers of this parameter, and saves them with the rest of its state.
+
+        class Momentum(Optimizer):
+            kept = ("velocities",)
+
+            def update(self, x, grad, lr, velocity):
+                velocity = 0.9 * velocity + grad
+                return x - lr * velocity, velocity
+
+    It may instead override `step()`, and then adds 1 to `steps` itself.
+
+    Raises TypeError for something that is not a Value, or a schedule that is no function; ValueError for no parameters, one
+    given twice, one that was computed from others, or a number outside its range.
     """
 
-    def __init__(self, parameters: Iterable[Value], lr: float, weight_decay: float = 0.0) -> None:
+    kept: tuple[str, ...] = ()  # the attributes that hold a list of one number per parameter
+    never_negative: tuple[str, ...] = ()  # those of them that hold means of squares
+    settings: tuple[str, ...] = ("lr", "weight_decay")  # the attributes that a state records beside them
+
+    def __init__(
+        self, parameters: Iterable[Value], lr: float, weight_decay: float = 0.0, schedule: Schedule | None = None
+    ) -> None:
         self.parameters = _checked_parameters(parameters)
         self.lr = _checked("lr", lr, above=0.0)
         self.weight_decay = _checked("weight_decay", weight_decay, at_least=0.0)
+        check_schedule("schedule", schedule)
+        self.schedule = schedule
+        self.steps = 0
+        for name in self.kept:
+            setattr(self, name, [0.0] * len(self.parameters))
+
+    @property
+    def learning_rate(self) -> float:
+        """The learning rate of the next step: lr * schedule(steps).
+
+        Raises ValueError, naming the step, if the schedule gives anything but a finite number of at least 0.
+        """
+        return self.lr if self.schedule is None else self.lr * checked_factor(self.schedule, self.steps)
+
+    def update(self, x: Any, grad: Any, lr: float, *kept: Any) -> Any:
+        """The new number of one parameter, after it the new number of everything `kept`."""
+        raise NotImplementedError(f"{type(self).__name__} must define update(x, grad, lr) or step()")
 
     def step(self) -> None:
-        """Change every parameter's `data` once, by its `grad`."""
-        raise NotImplementedError(f"{type(self).__name__} must define step()")
+        """Change every parameter's `data` once, by its `grad`.
+
+        Everything is computed before anything is assigned: whatever is raised, nothing has changed.
+        """
+        lr = self.learning_rate
+        grads = _gradients(self.parameters)
+        kept = zip(*(getattr(self, name) for name in self.kept)) if self.kept else [()] * len(grads)
+        rows = [self.update(p.data, grad, lr, *row) for p, grad, row in zip(self.parameters, grads, kept, strict=True)]
+        columns = list(zip(*rows)) if set(map(type, rows)) == {tuple} else [rows]
+        if len(columns) != 1 + len(self.kept) or not _are_numbers(columns[0]):
+            promised = ", ".join(["x", *self.kept])
+            raise TypeError(f"{type(self).__name__}.update must return {promised} as numbers, got {rows[0]!r:.200}")
+        numbers, *after = map(list, columns)
+        self._assign(numbers, self.steps + 1, dict(zip(self.kept, after)))
 
     def zero_grad(self) -> None:
         """Set every parameter's `grad` to 0."""
         for parameter in self.parameters:
             parameter.grad = 0.0
 
-    def _slopes(self) -> list[float]:
-        """Each parameter's gradient, plus that of the penalty (weight_decay / 2) * parameter^2."""
-        if self.weight_decay == 0:
-            return [p.grad for p in self.parameters]
-        return [p.grad + self.weight_decay * p.data for p in self.parameters]
+    def state(self) -> dict[str, Any]:
+        """What `load_state` needs to go on as if nothing had happened, in dicts, lists and plain numbers, fit for JSON:
+
+        kind      the class's name
+        steps     how many were taken
+        settings  lr and the rest, for the reader: an optimiser that loads the state goes by its own
+        and one list of floats under each name in `kept`, in the order of the parameters.
+
+        The parameters' own numbers and the schedule are not in it.
+        """
+        settings = {name: getattr(self, name) for name in self.settings}
+        plain = {name: list(x) if isinstance(x, tuple) else x for name, x in settings.items()}
+        kept = {name: [float(x) for x in getattr(self, name)] for name in self.kept}
+        return {"kind": type(self).__name__, "steps": self.steps, "settings": plain, **kept}
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Go on from a `state()`, bit for bit, with this optimiser's own settings.
+
+        Raises ValueError, and changes nothing, for the state of another kind of optimiser or of another number of
+        parameters, a missing or unknown key, and for anything that is no finite number, or negative where a mean of
+        squares cannot be.
+        """
+        steps, kept = self._checked_state(state)
+        self._assign([parameter.data for parameter in self.parameters], steps, kept)
+
+    def _checked_state(self, state: Any) -> tuple[int, dict[str, list[float]]]:
+        kind, expected = type(self).__name__, ("kind", "steps", "settings", *self.kept)
+        if not isinstance(state, dict):
+            raise ValueError(f"the state of an optimizer is a dict, as {kind}.state() gives; got {state!r:.80}")
+        if state.get("kind", kind) != kind:
+            raise ValueError(
+                f"this is the state of {state['kind']!r}, and the optimizer is {kind}: make one of that kind"
+            )
+        for key in expected:
+            if key not in state:
+                raise ValueError(
+                    f"the state of {kind} lacks {key!r}; it has {', '.join(map(repr, state)) or 'nothing'}"
+                )
+        for key in state:
+            if key not in expected:
+                raise ValueError(f"the state of {kind} has {key!r}, which is unknown; it takes {', '.join(expected)}")
+        steps = state["steps"]
+        if type(steps) is not int or not 0 <= steps < 2**53:
+            raise ValueError(f"the state's steps must be a whole number from 0 to 2^53, got {steps!r:.80}")
+        if not isinstance(state["settings"], dict):
+            raise ValueError(f"the state's settings must be a dict, got {state['settings']!r:.80}")
+        return steps, {name: self._checked_list(name, state[name]) for name in self.kept}
+
+    def _checked_list(self, name: str, numbers: Any) -> list[float]:
+        """One finite number per parameter."""
+        if not isinstance(numbers, list):
+            raise ValueError(f"the state's {name} must be a list of numbers, got {numbers!r:.80}")
+        if len(numbers) != len(self.parameters):
+            raise ValueError(
+                f"the state's {name} are those of {counted(len(numbers), 'parameter')}, but the optimizer has "
+                f"{len(self.parameters):,}: make the same model first"
+            )
+        for index, x in enumerate(numbers):
+            if type(x) not in (float, int):
+                raise ValueError(f"the state's {name}[{index}] must be a number, got {x!r:.80}")
+            if not -HUGE <= x <= HUGE:
+                raise ValueError(f"the state's {name}[{index}] must be finite, got {x!r}")
+            if x < 0 and name in self.never_negative:
+                raise ValueError(f"the state's {name}[{index}] must be at least 0, as a mean of squares is; got {x!r}")
+        return [float(x) for x in numbers]
+
+    def _assign(self, numbers: list[Any], steps: int, kept: dict[str, list[Any]]) -> None:
+        """The new numbers of parameters and state; if it is interrupted, all have their old ones."""
+        data, before = [parameter.data for parameter in self.parameters], dict(vars(self))
+        try:
+            for parameter, number in zip(self.parameters, numbers, strict=True):
+                parameter.data = number
+            vars(self).update(kept, steps=steps)
+        except BaseException:
+            for parameter, number in zip(self.parameters, data, strict=True):
+                parameter.data = number
+            vars(self).update(before)
+            raise
+
+    def __repr__(self) -> str:
+        settings = ", ".join(f"{name}={getattr(self, name)!r}" for name in (*self.settings, "schedule"))
+        return f"{type(self).__name__}({counted(len(self.parameters), 'parameter')}, {settings}, steps={self.steps})"
 
 
 class SGD(Optimizer):
@@ -58,6 +195,10 @@ class SGD(Optimizer):
     with the learning rate outside the velocity, as PyTorch has it. `momentum` is at least 0 and below 1.
     """
 
+    kept = ("velocities",)
+    settings = (*Optimizer.settings, "momentum", "nesterov")
+    velocities: list[float]
+
     def __init__(
         self,
         parameters: Iterable[Value],
@@ -65,25 +206,21 @@ class SGD(Optimizer):
         momentum: float = 0.0,
         weight_decay: float = 0.0,
         nesterov: bool = False,
+        *,
+        schedule: Schedule | None = None,
     ) -> None:
-        super().__init__(parameters, lr, weight_decay)
+        super().__init__(parameters, lr, weight_decay, schedule)
         self.momentum = _checked("momentum", momentum, at_least=0.0, below=1.0)
         if nesterov and momentum == 0:
             raise ValueError("nesterov looks ahead along the velocity: give it a momentum above 0, such as 0.9")
-        self.nesterov = nesterov
-        self.velocities = [0.0] * len(self.parameters)
+        self.nesterov = bool(nesterov)
 
-    def step(self) -> None:
-        slopes = self._slopes()
+    def update(self, x: Any, grad: Any, lr: float, velocity: Any) -> Any:
+        slope = grad + self.weight_decay * x
         if self.momentum == 0:
-            moves = slopes
-        else:
-            pairs = zip(self.velocities, slopes, strict=True)
-            self.velocities = moves = [self.momentum * v + slope for v, slope in pairs]
-            if self.nesterov:
-                moves = [slope + self.momentum * v for v, slope in zip(moves, slopes, strict=True)]
-        for parameter, move in zip(self.parameters, moves, strict=True):
-            parameter.data -= self.lr * move
+            return x - lr * slope, velocity
+        velocity = self.momentum * velocity + slope
+        return x - lr * (slope + self.momentum * velocity if self.nesterov else velocity), velocity
 
 
 class Adam(Optimizer):
@@ -98,6 +235,12 @@ class Adam(Optimizer):
     far too large in the quotient. Each of `betas` is at least 0 and below 1, `eps` above 0.
     """
 
+    kept = ("means", "squares")
+    never_negative = ("squares",)
+    settings = (*Optimizer.settings, "betas", "eps")
+    means: list[float]
+    squares: list[float]
+
     def __init__(
         self,
         parameters: Iterable[Value],
@@ -105,8 +248,10 @@ class Adam(Optimizer):
         betas: tuple[float, float] = (0.9, 0.999),
         eps: float = 1e-8,
         weight_decay: float = 0.0,
+        *,
+        schedule: Schedule | None = None,
     ) -> None:
-        super().__init__(parameters, lr, weight_decay)
+        super().__init__(parameters, lr, weight_decay, schedule)
         if not isinstance(betas, tuple | list) or len(betas) != 2:
             raise TypeError(f"betas must be two numbers, such as (0.9, 0.999); got {betas!r}")
         self.betas = (
@@ -114,20 +259,144 @@ class Adam(Optimizer):
             _checked("betas[1]", betas[1], at_least=0.0, below=1.0),
         )
         self.eps = _checked("eps", eps, above=0.0)
-        self.steps = 0
-        self.means = [0.0] * len(self.parameters)
-        self.squares = [0.0] * len(self.parameters)
 
-    def step(self) -> None:
-        beta1, beta2 = self.betas
-        slopes = self._slopes()
-        self.steps += 1
-        self.means = [beta1 * m + (1 - beta1) * g for m, g in zip(self.means, slopes, strict=True)]
-        self.squares = [beta2 * s + (1 - beta2) * g * g for s, g in zip(self.squares, slopes, strict=True)]
-        lr = self.lr / (1 - beta1**self.steps)
-        correction = math.sqrt(1 - beta2**self.steps)
-        for parameter, mean, square in zip(self.parameters, self.means, self.squares, strict=True):
-            parameter.data -= lr * mean / (math.sqrt(square) / correction + self.eps)
+    def update(self, x: Any, grad: Any, lr: float, mean: Any, square: Any) -> Any:
+        return self._moved(x, grad + self.weight_decay * x, lr, mean, square)
+
+    def _moved(self, x: Any, slope: Any, lr: float, mean: Any, square: Any) -> Any:
+        (beta1, beta2), t = self.betas, self.steps + 1
+        mean = beta1 * mean + (1 - beta1) * slope
+        square = beta2 * square + (1 - beta2) * slope * slope
+        corrected = lr / (1 - beta1**t) * mean
+        return x - corrected / (math.sqrt(square) / math.sqrt(1 - beta2**t) + self.eps), mean, square
+
+
+class AdamW(Adam):
+    """Adam with weight decay apart from the gradient, so that the moments do not see it:
+
+        parameter -= lr * weight_decay * parameter, then the step of Adam with slope = grad
+
+    Loshchilov and Hutter, "Decoupled Weight Decay Regularization", 2019, algorithm 2, with the decay multiplied by lr, as
+    PyTorch has it. In Adam the decay is divided by sqrt(square) with the rest, so that weights with large gradients decay
+    less.
+    """
+
+    def __init__(
+        self,
+        parameters: Iterable[Value],
+        lr: float = 0.001,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 0.01,
+        *,
+        schedule: Schedule | None = None,
+    ) -> None:
+        super().__init__(parameters, lr, betas, eps, weight_decay, schedule=schedule)
+
+    def update(self, x: Any, grad: Any, lr: float, mean: Any, square: Any) -> Any:
+        return self._moved(x - lr * self.weight_decay * x, grad, lr, mean, square)
+
+
+class RMSprop(Optimizer):
+    """Each slope divided by the root of the mean of its squares.
+
+        slope  = grad + weight_decay * parameter
+        square = alpha * square + (1 - alpha) * slope^2
+        mean   = alpha * mean   + (1 - alpha) * slope       (centered)
+        move   = slope / (sqrt(square) + eps)               (centered: slope / (sqrt(square - mean^2) + eps))
+        velocity = momentum * velocity + move               (without momentum: move)
+        parameter -= lr * velocity
+
+    Tieleman and Hinton, "Neural Networks for Machine Learning", lecture 6.5, 2012; centered, so that the divisor is a
+    standard deviation: Graves, "Generating Sequences With Recurrent Neural Networks", 2013. `alpha` and `momentum` are at
+    least 0 and below 1, `eps` above 0. A variance that rounding makes negative counts as 0 (in PyTorch as NaN).
+    """
+
+    kept = ("squares", "means", "velocities")
+    never_negative = ("squares",)
+    settings = (*Optimizer.settings, "alpha", "eps", "momentum", "centered")
+    squares: list[float]
+    means: list[float]
+    velocities: list[float]
+
+    def __init__(
+        self,
+        parameters: Iterable[Value],
+        lr: float = 0.01,
+        alpha: float = 0.99,
+        eps: float = 1e-8,
+        weight_decay: float = 0.0,
+        momentum: float = 0.0,
+        centered: bool = False,
+        *,
+        schedule: Schedule | None = None,
+    ) -> None:
+        super().__init__(parameters, lr, weight_decay, schedule)
+        self.alpha = _checked("alpha", alpha, at_least=0.0, below=1.0)
+        self.eps = _checked("eps", eps, above=0.0)
+        self.momentum = _checked("momentum", momentum, at_least=0.0, below=1.0)
+        self.centered = bool(centered)
+
+    def update(self, x: Any, grad: Any, lr: float, square: Any, mean: Any, velocity: Any) -> Any:
+        slope = grad + self.weight_decay * x
+        variance = square = self.alpha * square + (1 - self.alpha) * slope * slope
+        if self.centered:
+            mean = self.alpha * mean + (1 - self.alpha) * slope
+            variance = max(square - mean * mean, 0.0)  # this order keeps NaN
+        move = slope / (math.sqrt(variance) + self.eps)
+        if self.momentum == 0:
+            return x - lr * move, square, mean, velocity
+        velocity = self.momentum * velocity + move
+        return x - lr * velocity, square, mean, velocity
+
+
+# ---- clipping ------------------------------------------------------------------------------------------------------
+
+
+def clip_norm(parameters: Iterable[Value], most: float) -> float:
+    """Shorten the gradient, all parameters' together, to the length `most`; returns the length that it had before.
+
+        length = sqrt(sum_i grad_i^2)
+        grad_i *= min(1, most / (length + 0.000001))
+
+    Its direction stays. Pascanu, Mikolov and Bengio, "On the difficulty of training recurrent neural networks", 2013; the
+    small summand is PyTorch's.
+
+    Raises ValueError if the length is not finite, and changes nothing; ValueError and TypeError for parameters and `most`
+    as an Optimizer does for its own.
+    """
+    values, most = _checked_parameters(parameters), _checked("most", most, above=0.0)
+    gradients = _gradients(values)
+    length = math.hypot(*gradients)
+    if not math.isfinite(length):
+        index = next((i for i, gradient in enumerate(gradients) if not math.isfinite(gradient)), None)
+        where = "" if index is None else f": the gradient of parameters[{index}] is {gradients[index]}"
+        raise ValueError(f"the gradient's length is {length}, so it cannot be clipped{where}")
+    factor = most / (length + 1e-6)
+    if factor < 1:
+        for value, gradient in zip(values, gradients, strict=True):
+            value.grad = gradient * factor
+    return length
+
+
+def clip_value(parameters: Iterable[Value], most: float) -> None:
+    """Bring the gradient of each parameter into -most .. most. NaN stays NaN.
+
+    Raises ValueError and TypeError for parameters and `most` as an Optimizer does for its own.
+    """
+    values, most = _checked_parameters(parameters), _checked("most", most, above=0.0)
+    clipped = [min(max(gradient, -most), most) for gradient in _gradients(values)]  # this order keeps NaN
+    for value, gradient in zip(values, clipped, strict=True):
+        value.grad = gradient
+
+
+def _gradients(parameters: list[Value]) -> list[Any]:
+    """The numbers of their gradients, which are Values after backward(create_graph=True)."""
+    return [p.grad.data if isinstance(p.grad, Value) else p.grad for p in parameters]
+
+
+def _are_numbers(xs: Any) -> bool:
+    return set(map(type, xs)) == {float} or all(map(is_number, xs))
 
 
 def _checked_parameters(parameters: Iterable[Value]) -> list[Value]:
@@ -137,7 +406,7 @@ def _checked_parameters(parameters: Iterable[Value]) -> list[Value]:
         raise TypeError(f"parameters must be an iterable of Values{call}; got {type(parameters).__name__}")
     checked = list(parameters)
     if not checked:
-        raise ValueError("no parameters to optimise: the iterable is empty (a generator that was used up already?)")
+        raise ValueError("no parameters: the iterable is empty (a generator that was used up already?)")
     first_at: dict[int, int] = {}
     for index, parameter in enumerate(checked):
         if not isinstance(parameter, Value):

@@ -19,9 +19,9 @@ from typing import Any
 import autograd
 from autograd import Value
 from autograd.files import write_file
-from nn.data import Dataset, Standardizer
-from nn.layers import MLP
 from nn.charts import Series, line_chart, pixels, scatter
+from nn.data import Dataset, Standardizer
+from nn.perceptron import MLP
 from nn.train import History
 from nn.words import counted, number, percent
 

@@ -5,40 +5,50 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from copy import copy
 from dataclasses import dataclass, field
-from typing import Any, NoReturn
+from typing import Any, NoReturn, cast
 
 import autograd
 from autograd import Value
-from nn.losses import Loss, hinge, softmax_cross_entropy
+from nn import checkpoint, optim
+from nn.callbacks import Callback, as_callbacks
+from nn.interrupts import ONCE, WHOLE, Interrupts
+from nn.losses import Loss, correct_for, is_correct, softmax_cross_entropy
 from nn.module import Module
 from nn.optim import Adam, Optimizer
-from nn.words import percent
+from nn.words import counted, percent
 
-__all__ = ["History", "TrainingError", "evaluate", "fit", "is_correct"]
+__all__ = ["History", "Training", "TrainingError", "evaluate", "fit", "is_correct"]
 
 Correct = Callable[[Any, Any], bool]
+Penalty = Callable[[], Value]
 
 
 class TrainingError(ArithmeticError):
-    """Training cannot go on: the loss or a gradient is no longer finite. `history` holds what was recorded so far."""
+    """Training cannot go on: the loss, a gradient or a parameter would no longer be finite.
+
+    `history` holds what was recorded so far; the model is at the last whole step.
+    """
 
     def __init__(self, message: str, history: History) -> None:
         super().__init__(message)
         self.history = history
 
 
-@dataclass
+@dataclass(repr=False)
 class History:
     """What happened, as plain lists of floats.
 
-    step_losses            the mean loss of each batch, as it was before the step
+    step_losses            the mean loss of each batch, with the penalty if there is one, as it was before the step
     losses, accuracies     per finished epoch, over the training examples as they came by (accuracies in 0..1; empty
                            if the loss does not classify)
     validation_losses, validation_accuracies   per finished epoch, after it; empty without validation data
     steps_per_epoch        how many batches make an epoch
     interrupted            True if Ctrl-C ended the training
+    stopped                why it ended before the last epoch, as a sentence; "" if it ran through
+    messages               what was said while training: warnings of the doctor, and of checkpoints that failed
     """
 
     step_losses: list[float] = field(default_factory=list)
@@ -48,20 +58,35 @@ class History:
     validation_accuracies: list[float] = field(default_factory=list)
     steps_per_epoch: int = 1
     interrupted: bool = False
+    stopped: str = ""
+    messages: list[str] = field(default_factory=list)
+
+    def __repr__(self) -> str:
+        parts = [counted(len(self.losses), "epoch"), counted(len(self.step_losses), "step")]
+        if self.losses:
+            parts.append(_figures(self.losses[-1], self.accuracies[-1] if self.accuracies else None, self))
+        parts += [f"stopped: {self.stopped}"] * bool(self.stopped)
+        return f"History({', '.join(parts)})"
 
 
 def fit(
     model: Module,
-    examples: Sequence[Any],
-    targets: Sequence[Any],
+    examples: Any,
+    targets: Any = None,
     *,
     loss: Loss = softmax_cross_entropy,
     optimizer: Optimizer | None = None,
     epochs: int = 10,
     batch_size: int = 32,
     rng: random.Random | None = None,
-    validation: tuple[Sequence[Any], Sequence[Any]] | None = None,
+    validation: Any = None,
     correct: Correct | None = None,
+    penalty: Penalty | None = None,
+    clip_norm: float | None = None,
+    clip_value: float | None = None,
+    callbacks: Any = (),
+    checks: bool = True,
+    resume: checkpoint.Path | None = None,
     progress: bool = True,
 ) -> History:
     """Train `model`: sweep the examples of a batch, one by one, then take one step; `epochs` times through them all.
@@ -69,184 +94,463 @@ def fit(
     A batch's loss is the mean over its examples. Each example's share is swept back on its own, since gradients add up
     in the leaves: a graph of one example stays small, which halves the time that one graph for all of a batch takes.
 
-    model       a Module that is called with one example
-    examples    what the model takes, one per target
+    model       a Module that is called with one example; in training mode (`model.train()`) meanwhile
+    examples    what the model takes, one per target: lists or an array. Or a Dataset, without targets
     loss        loss(output, target) of one example
     optimizer   by default Adam(model.parameters(), lr=0.01)
+    epochs      in all, those before a resumed checkpoint included
     rng         shuffles the examples before each epoch; by default the module `random`
-    validation  (examples, targets) to measure on after each epoch, never trained on
-    correct     correct(output, target) -> bool, for the accuracy; by default `is_correct` for the losses that
-                classify (softmax cross-entropy, hinge), and no accuracy for others
+    validation  (examples, targets), or a Dataset, to measure on after each epoch, never trained on
+    correct     correct(output, target) -> bool, for the accuracy; by default `nn.correct_for(loss)`, which is None, so that
+                there is no accuracy, for losses that do not classify
+    penalty     penalty() -> Value, added to each batch's loss: lambda: nn.l2_penalty(weights, 0.001)
+    clip_norm   largest Euclidean norm of all gradients together; larger ones are scaled down to it
+    clip_value  largest size of each gradient; both clip before the step
+    callbacks   Callbacks, and functions of the Training that are called after each epoch
+    checks      warn, in plain words, of what goes wrong in training (`nn.doctor`)
+    resume      path of a checkpoint (`SaveCheckpoint`) to go on from: with otherwise the same arguments all numbers are,
+                bit for bit, those of a training that was never stopped
     progress    a live bar with loss and accuracy; needs tqdm
 
-    Ctrl-C ends training early: model and history stay as they are at that moment, with `interrupted` set.
-    Raises TrainingError before a step with a loss or gradient that is not finite, so that the model stays usable;
-    ValueError for no examples, unequal lengths, or counts below 1; ImportError without tqdm.
+    Ctrl-C ends training early: model, optimizer and history are those of the last whole step, with `interrupted` set. What
+    a batch that was under way had done to the gradients is undone.
+    Raises TrainingError before a step with a loss, gradient or parameter that is not finite, so that the model stays usable;
+    ValueError for no examples, unequal lengths, or counts below 1; CheckpointError if there is no resuming, and then nothing
+    is changed; ImportError without tqdm. An error in the model, the loss or a callback passes through, with a note that says
+    at which example or callback it was; `error.history` is what was recorded so far.
     """
-    _check_data("", examples, targets)
+    examples, targets = _pairs("", examples, targets)
     if validation is not None:
-        _check_data("validation ", *validation)
-    if epochs < 1 or batch_size < 1:
-        raise ValueError(f"epochs and batch_size must be at least 1, got epochs={epochs}, batch_size={batch_size}")
-    optimizer = optimizer or Adam(model.parameters(), lr=0.01)
-    correct = correct or _default_correct(loss)
-    order = list(range(len(examples)))
-    history = History(steps_per_epoch=math.ceil(len(order) / batch_size))
-    with _bar(epochs, history.steps_per_epoch, shown=progress) as show:
-        training = _Training(model, examples, targets, loss, optimizer, correct, history, show)
+        validation = _pairs(
+            "validation ", *(validation if isinstance(validation, tuple | list) else (validation, None))
+        )
+    for name, count in (("epochs", epochs), ("batch_size", batch_size)):
+        if isinstance(count, bool) or not hasattr(count, "__index__") or count < 1:
+            raise ValueError(f"{name} must be a whole number of at least 1, got {name}={count!r}")
+    for name, limit in (("clip_norm", clip_norm), ("clip_value", clip_value)):
+        if limit is not None and not limit > 0:
+            raise ValueError(f"{name} must be above 0, got {limit!r}")
+    training = Training(
+        model,
+        loss,
+        optimizer or Adam(model.parameters(), lr=0.01),
+        examples,
+        targets,
+        rng=rng,
+        epochs=epochs,
+        batch_size=batch_size,
+        validation=validation,
+        correct=correct or correct_for(loss),
+        penalty=penalty,
+        clip_norm=clip_norm,
+        clip_value=clip_value,
+        callbacks=_doctor(checks) + as_callbacks(callbacks),
+    )
+    if progress:
+        _check_tqdm()
+    if resume is not None:
+        checkpoint.resume(resume, training)
+    with training.interrupts, _bar(training, shown=progress) as training.show:
+        training.run()
+    training.history.interrupted |= training.interrupts.waiting
+    return training.history
+
+
+def _doctor(checks: bool) -> list[Callback]:
+    if not checks:
+        return []
+    from nn.doctor import Doctor
+
+    return [Doctor()]
+
+
+class Training:
+    """One `fit` under way, as callbacks see it.
+
+    model, loss, optimizer, examples, targets, validation, correct, rng, epochs, batch_size   what `fit` was given
+    history      what was recorded so far
+    step, epoch  how many whole steps and epochs there were, those before a resumed checkpoint included
+    batch        positions of the examples of the current batch; after the step, of the last one
+    batch_loss   its mean loss, with the penalty, as it was before the step
+    error        what ended the training, in `on_end`; None if nothing was raised
+    """
+
+    def __init__(
+        self,
+        model: Module,
+        loss: Loss,
+        optimizer: Optimizer,
+        examples: Sequence[Any],
+        targets: Sequence[Any],
+        *,
+        rng: random.Random | None = None,
+        epochs: int = 1,
+        batch_size: int = 32,
+        validation: tuple[Sequence[Any], Sequence[Any]] | None = None,
+        correct: Correct | None = None,
+        penalty: Penalty | None = None,
+        clip_norm: float | None = None,
+        clip_value: float | None = None,
+        callbacks: Sequence[Callback] = (),
+    ) -> None:
+        self.model, self.loss, self.optimizer, self.rng = model, loss, optimizer, rng
+        self.examples, self.targets, self.validation, self.correct = examples, targets, validation, correct
+        self.epochs, self.batch_size = epochs, batch_size
+        self.penalty, self.clip_norm, self.clip_value = penalty, clip_norm, clip_value
+        self.callbacks = sorted(callbacks, key=lambda one: isinstance(one, checkpoint.SaveCheckpoint))  # these last
+        self.started: list[Callback] = []
+        self.history = History(steps_per_epoch=math.ceil(len(examples) / batch_size))
+        self.step = self.epoch = 0
+        self.batch: Sequence[int] = ()
+        self.batch_loss = math.nan
+        self.error: BaseException | None = None
+        self.order: list[int] = []  # in which the examples come in this epoch; empty between epochs
+        self.sums = 0.0, 0  # of this epoch so far: the losses, and how many were classified rightly
+        self.sources = checkpoint.random_sources(model, rng)
+        self.settled: dict[str, Any] | None = None  # the sources' states before what is under way; None in between
+        self.interrupts = Interrupts()
+        self.show: Callable[[str], None] = lambda figures: None
+
+    def stop(self, reason: str) -> None:
+        """End the training after this step; `reason` is a sentence for `history.stopped`."""
+        self.history.stopped = reason
+
+    # ---- the loop ----
+
+    def run(self) -> None:
+        """Train until the last epoch, `stop`, Ctrl-C or an error."""
+        history = self.history
+        parts = [part for _, part in self.model.named_modules()]
+        modes = [part.training for part in parts]
         try:
-            for _ in range(epochs):
-                (rng or random).shuffle(order)
-                training.epoch([order[start : start + batch_size] for start in range(0, len(order), batch_size)])
-                if validation is not None:
-                    training.validate(*validation)
+            self.model.train()
+            self.tell("on_start")
+            self.interrupts.free()
+            while self.epoch < self.epochs and not history.stopped:
+                self.run_epoch()
         except KeyboardInterrupt:
-            history.interrupted = True
-    return history
+            history.interrupted, history.stopped = True, "Ctrl-C was pressed"
+        except BaseException as error:
+            self.error, history.stopped = error, str(error) or type(error).__name__
+            with suppress(AttributeError):
+                error.history = history  # type: ignore[attr-defined]
+            raise
+        finally:
+            self.interrupts.level = ONCE
+            for part, mode in zip(parts, modes, strict=True):
+                part.training = mode
+            self.end()
 
+    def end(self) -> None:
+        """Tell the callbacks of the end. What goes wrong then does not hide what ended the training."""
+        try:
+            self.tell("on_end")
+        except KeyboardInterrupt:
+            self.history.interrupted = True
+        except Exception as error:
+            if self.error is None:
+                raise
+            self.error.add_note(f"after that {type(error).__name__}: {error}")
 
-@dataclass
-class _Training:
-    """What the epochs of one `fit` share, and what happens in them. A batch is a list of positions in the examples."""
+    def run_epoch(self) -> None:
+        """The steps that are left of this epoch, and its figures."""
+        history, size = self.history, self.batch_size
+        first = self.epoch * history.steps_per_epoch
+        if not self.order:
+            with self.under_way():
+                order = list(range(len(self.examples)))
+                (self.rng or random).shuffle(order)
+                self.order = order
+        while self.step < first + history.steps_per_epoch:
+            start = (self.step - first) * size
+            self.run_batch(self.order[start : start + size])
+            if history.stopped and self.step < first + history.steps_per_epoch:
+                return
+        with self.under_way():
+            measured = None if self.validation is None else self.measure(*self.validation)
+        with self.interrupts.held(ONCE):
+            with self.interrupts.held(WHOLE):
+                self.close_epoch(measured)
+            self.show(self.figures())
+            self.tell("on_epoch")
 
-    model: Module
-    examples: Sequence[Any]
-    targets: Sequence[Any]
-    loss: Loss
-    optimizer: Optimizer
-    correct: Correct | None
-    history: History
-    show: Callable[[int, str], None]
+    def run_batch(self, batch: Sequence[int]) -> None:
+        """Sweep the examples of a batch and take one step: wholly, or as if nothing had been."""
+        with self.under_way():
+            self.batch = batch
+            self.optimizer.zero_grad()
+            self.batch_loss, right = self.sweep(batch)
+            self.check_gradients(batch)
+            with self.interrupts.held(ONCE):
+                self.tell("on_gradients")
+                if self.clip_norm is not None:
+                    optim.clip_norm(self.optimizer.parameters, self.clip_norm)
+                if self.clip_value is not None:
+                    optim.clip_value(self.optimizer.parameters, self.clip_value)
+                with self.interrupts.held(WHOLE):
+                    self.take_step(right)
+                self.show(self.figures())
+                self.tell("on_step")
 
-    def epoch(self, batches: Sequence[Sequence[int]]) -> None:
-        """One step for each batch, and the epoch's means."""
-        history, total, right, seen = self.history, 0.0, 0, 0
-        for batch in batches:
-            mean, rightly = self.step(batch)
-            history.step_losses.append(mean)
-            total += mean * len(batch)
-            right += rightly
-            seen += len(batch)
-            accuracy = right / seen if self.correct else None
-            self.show(len(history.step_losses), _figures(total / seen, accuracy, history))
-        history.losses.append(total / seen)
-        if accuracy is not None:
-            history.accuracies.append(accuracy)
-
-    def step(self, batch: Sequence[int]) -> tuple[float, int]:
-        """Sweep the examples of a batch and step. Returns their mean loss and how many were classified rightly."""
+    def sweep(self, batch: Sequence[int]) -> tuple[float, int]:
+        """The mean loss of a batch, its gradients in the leaves, and how many examples were classified rightly."""
         mean, right = 0.0, 0
-        self.optimizer.zero_grad()
         for i in batch:
-            output = self.model(self.examples[i])
-            share = self.loss(output, self.targets[i]) / len(batch)
-            self.check_loss(share, i)
-            share.backward()  # gradients add up: those of the shares make that of the batch's mean
-            mean += share.data
-            right += self.correct(output, self.targets[i]) if self.correct else 0
-        self.check_gradients()
-        self.optimizer.step()
+            with _noted(f"at example {i} of the training data"):
+                output = self.model(self.examples[i])
+                share = self.loss(output, self.targets[i]) / len(batch)
+                self.check_loss(share, "loss", f" for example {i}")
+                share.backward()  # gradients add up: those of the shares make that of the batch's mean
+                right += self.correct is not None and bool(self.correct(output, self.targets[i]))
+            mean += float(share.data)
+        if self.penalty is not None:
+            penalty = self.penalty()
+            self.check_loss(penalty, "penalty")
+            penalty.backward()
+            mean += float(penalty.data)
         return mean, right
 
-    def validate(self, examples: Sequence[Any], targets: Sequence[Any]) -> None:
-        """Measure on examples that are not trained on."""
-        loss, accuracy = evaluate(self.model, examples, targets, loss=self.loss, correct=self.correct)
-        self.history.validation_losses.append(loss)
-        if accuracy is not None:
-            self.history.validation_accuracies.append(accuracy)
-        trained = self.history.accuracies[-1] if self.correct else None
-        self.show(len(self.history.step_losses), _figures(self.history.losses[-1], trained, self.history))
+    def take_step(self, right: int) -> None:
+        """Step, and note it down. If that fails, parameters, optimizer and history are put back as they were."""
+        history, optimizer, sums = self.history, self.optimizer, self.sums
+        data = [p.data for p in optimizer.parameters]
+        before = {name: copy(x) if isinstance(x, list | dict) else x for name, x in vars(optimizer).items()}
+        try:
+            optimizer.step()
+            if (index := _first_nonfinite([p.data for p in optimizer.parameters])) is not None:
+                self.fail(f"the step would have made {self.name(index)} {optimizer.parameters[index].data}")
+            self.sums = sums[0] + self.batch_loss * len(self.batch), sums[1] + right
+            history.step_losses.append(self.batch_loss)
+            self.step += 1
+            self.settled = None
+        except BaseException:
+            vars(optimizer).update(before)
+            for parameter, number in zip(optimizer.parameters, data, strict=True):
+                parameter.data = number
+            self.sums = sums
+            raise
 
-    def check_loss(self, loss: Any, example: int) -> None:
+    def measure(self, examples: Sequence[Any], targets: Sequence[Any]) -> tuple[float, float | None]:
+        """Loss and accuracy on examples that are not trained on."""
+        return _measured(self.model, examples, targets, self.loss, self.correct, "of the validation data")
+
+    def close_epoch(self, measured: tuple[float, float | None] | None) -> None:
+        """Note down the figures of an epoch."""
+        history, (total, right) = self.history, self.sums
+        history.losses.append(total / len(self.examples))
+        if self.correct is not None:
+            history.accuracies.append(right / len(self.examples))
+        if measured is not None:
+            history.validation_losses.append(measured[0])
+            if measured[1] is not None:
+                history.validation_accuracies.append(measured[1])
+        self.epoch += 1
+        self.order, self.sums, self.settled = [], (0.0, 0), None
+
+    @contextmanager
+    def under_way(self) -> Iterator[None]:
+        """What is not whole before the block ends, by its own word (`settled` is None), leaves no gradients."""
+        self.settled = {name: source.getstate() for name, source in self.sources.items()}
+        try:
+            yield
+        except BaseException:
+            if self.settled is not None:
+                self.optimizer.zero_grad()
+            raise
+
+    def tell(self, event: str) -> None:
+        """Tell the callbacks, at the end those that were started.
+
+        At the end, and when Ctrl-C is pressed, all are told before what was raised goes on.
+        """
+        end = event == "on_end"
+        first: BaseException | None = None
+        for callback in reversed(self.started) if end else self.callbacks:
+            try:
+                getattr(callback, event)(self)
+                if event == "on_start":
+                    self.started.append(callback)
+            except BaseException as error:
+                if not isinstance(error, KeyboardInterrupt):
+                    error.add_note(f"in {event} of the callback {callback!r}, after {counted(self.step, 'step')}")
+                    if not end:
+                        raise
+                first = first or error
+        if first is not None:
+            raise first
+
+    # ---- what is refused ----
+
+    def check_loss(self, loss: Any, what: str, where: str = "") -> None:
         if not isinstance(loss, Value):
             raise TypeError(
-                f"the loss must be a Value that depends on the parameters, got {loss!r} for example {example}: "
+                f"the {what} must be a Value that depends on the parameters, got {loss!r}{where}: "
                 "compute with Values throughout, not with their .data, and not under no_grad()"
             )
         if not math.isfinite(loss.data):
-            self.stop(f"the loss became {loss.data} for example {example}")
+            from nn.doctor import origin_of_nonfinite
 
-    def check_gradients(self) -> None:
-        for index, parameter in enumerate(self.optimizer.parameters):
-            if not math.isfinite(parameter.grad):
-                self.stop(f"the gradient of parameter {index} became {parameter.grad}")
+            self.fail(f"the {what} became {loss.data}{where}", origin_of_nonfinite(loss, self.model))
 
-    def stop(self, what: str) -> NoReturn:
-        epoch, batch = divmod(len(self.history.step_losses), self.history.steps_per_epoch)
-        place = f"step {len(self.history.step_losses) + 1} (epoch {epoch + 1}, batch {batch + 1})"
+    def check_gradients(self, batch: Sequence[int]) -> None:
+        if (index := _first_nonfinite([p.grad for p in self.optimizer.parameters])) is not None:
+            what = f"the gradient of {self.name(index)} became {self.optimizer.parameters[index].grad}"
+            self.fail(what, self.origin_of_gradient(batch))
+
+    def origin_of_gradient(self, batch: Sequence[int]) -> str:
+        """Where a gradient of this batch first was not finite, found by computing its examples once more."""
+        from nn.doctor import origin_of_nonfinite_gradient
+
+        now = {name: source.getstate() for name, source in self.sources.items()}
+        try:
+            for name, state in (self.settled or {}).items():
+                self.sources[name].setstate(state)
+            for i in batch:
+                share = self.loss(self.model(self.examples[i]), self.targets[i]) / len(batch)
+                if origin := origin_of_nonfinite_gradient(share, self.model):
+                    return f"for example {i} {origin}"
+            return origin_of_nonfinite_gradient(self.penalty(), self.model) if self.penalty else ""
+        finally:
+            for name, state in now.items():
+                self.sources[name].setstate(state)
+
+    def name(self, index: int) -> str:
+        """What the model calls the optimiser's parameter at this place."""
+        parameter = self.optimizer.parameters[index]
+        names = {id(p): name for name, p in self.model.named_parameters()}
+        return f"parameter {names.get(id(parameter), f'{index} of the optimizer')}"
+
+    def fail(self, what: str, origin: str = "") -> NoReturn:
+        epoch, batch = divmod(self.step, self.history.steps_per_epoch)
+        place = f"step {self.step + 1} (epoch {epoch + 1}, batch {batch + 1})"
         raise TrainingError(
-            f"{what}, at {place}, so training stopped before that step. Try a smaller learning rate than "
-            f"{self.optimizer.lr:g}, standardize the inputs (nn.Standardizer), and look for inf or nan in the data",
+            f"{what}, at {place}, so training stopped before that step{origin and f'; {origin}'}. Try a smaller learning "
+            f"rate than {self.optimizer.lr:g}, standardize the inputs (nn.Standardizer), and look for inf or nan in the data",
             self.history,
         )
+
+    def figures(self) -> str:
+        """The live figures: loss and accuracy of this epoch so far, or of the one that just ended."""
+        history = self.history
+        done = self.step - self.epoch * history.steps_per_epoch
+        if done == 0:
+            return _figures(history.losses[-1], history.accuracies[-1] if self.correct else None, history)
+        seen = min(done * self.batch_size, len(self.examples))
+        return _figures(self.sums[0] / seen, self.sums[1] / seen if self.correct else None, history)
+
+
+def _first_nonfinite(numbers: Sequence[Any]) -> int | None:
+    if all(map(math.isfinite, numbers)):
+        return None
+    return next(i for i, x in enumerate(numbers) if not math.isfinite(x))
 
 
 def evaluate(
     model: Module,
-    examples: Sequence[Any],
-    targets: Sequence[Any],
+    examples: Any,
+    targets: Any = None,
     *,
     loss: Loss = softmax_cross_entropy,
     correct: Correct | None = None,
 ) -> tuple[float, float | None]:
-    """The mean loss, and the accuracy (0..1; None if the loss does not classify), on these examples.
+    """The mean loss, and the accuracy (0..1; None if the loss does not classify), on these examples or this Dataset.
 
-    Nothing is recorded and nothing changes. `correct` and the errors are those of `fit`.
+    The model is in evaluation mode (`model.eval()`) meanwhile. Nothing is recorded and nothing changes. `correct` and the
+    errors are those of `fit`.
     """
-    _check_data("", examples, targets)
-    correct = correct or _default_correct(loss)
-    with autograd.no_grad():
-        outputs = [model(example) for example in examples]
-        losses = [loss(output, target) for output, target in zip(outputs, targets, strict=True)]
-    mean = math.fsum(one.data if isinstance(one, Value) else one for one in losses) / len(losses)
-    if correct is None:
-        return mean, None
-    return mean, sum(map(correct, outputs, targets)) / len(losses)
+    return _measured(model, *_pairs("", examples, targets), loss, correct or correct_for(loss), "of the data")
 
 
-def is_correct(output: Any, target: int) -> bool:
-    """Whether the greatest score is the target's; of a single score, whether it has the target's sign (-1 or +1)."""
-    if hasattr(output, "__len__"):
-        return bool(max(range(len(output)), key=output.__getitem__) == target)
-    return bool(output * target > 0)
+def _measured(
+    model: Module, examples: Sequence[Any], targets: Sequence[Any], loss: Loss, correct: Correct | None, of: str
+) -> tuple[float, float | None]:
+    parts = [part for _, part in model.named_modules()]
+    modes = [part.training for part in parts]
+    losses, right = [], 0
+    try:
+        model.eval()
+        with autograd.no_grad():
+            for i, (example, target) in enumerate(zip(examples, targets, strict=True)):
+                with _noted(f"at example {i} {of}"):
+                    output = model(example)
+                    one = loss(output, target)
+                    losses.append(float(one.data if isinstance(one, Value) else one))
+                    right += correct is not None and bool(correct(output, target))
+    finally:
+        for part, mode in zip(parts, modes, strict=True):
+            part.training = mode
+    # not fsum, which raises for inf - inf and for sums beyond the largest float
+    mean = math.fsum(losses) / len(losses) if all(map(math.isfinite, losses)) else sum(losses) / len(losses)
+    return mean, None if correct is None else right / len(losses)
 
 
-def _default_correct(loss: Loss) -> Correct | None:
-    return is_correct if loss in (softmax_cross_entropy, hinge) else None
-
-
-def _check_data(name: str, examples: Sequence[Any], targets: Sequence[Any]) -> None:
+def _pairs(name: str, examples: Any, targets: Any) -> tuple[Sequence[Any], Sequence[Any]]:
+    """Examples and targets as sequences, from a Dataset, lists or arrays, checked."""
+    if targets is None:
+        if not hasattr(examples, "examples") or not hasattr(examples, "targets"):
+            raise TypeError(f"{name}targets are missing: give {name}examples and targets, or a Dataset, which has both")
+        examples, targets = examples.examples, examples.targets
+    elif hasattr(examples, "targets"):
+        raise TypeError(f"a Dataset has its own targets: give the {name}data alone, or examples and targets")
+    for what, given in (("examples", examples), ("targets", targets)):
+        if not hasattr(given, "__len__") or not hasattr(given, "__getitem__") or isinstance(given, str | dict):
+            raise TypeError(f"{name}{what} must be a list or an array, got {given!r:.80}")
     if len(examples) != len(targets):
         raise ValueError(f"{len(examples)} {name}examples but {len(targets)} {name}targets: give one target each")
     if len(examples) == 0:
         raise ValueError(f"no {name}examples: give at least one")
+    return _plain(examples), _plain(targets)
+
+
+def _plain(given: Any) -> Sequence[Any]:
+    """An array or a table as lists of numbers, which the engine is faster with."""
+    given = given.to_numpy() if hasattr(given, "to_numpy") else given
+    return cast(Sequence[Any], given.tolist() if hasattr(given, "tolist") else given)
 
 
 @contextmanager
-def _bar(epochs: int, steps_per_epoch: int, shown: bool) -> Iterator[Callable[[int, str], None]]:
-    """tqdm's bar, as fits a terminal or a notebook: a function that is told the steps done so far, and figures."""
-    if not shown:
-        yield lambda steps, figures: None
-        return
+def _noted(where: str) -> Iterator[None]:
+    """Add to an error where it was."""
     try:
-        from tqdm.auto import tqdm
-    except ImportError:
-        raise ImportError(
-            "the progress bar needs tqdm: python -m pip install 'scalar-autograd[notebook]', or pass progress=False"
-        ) from None
-    form = "{desc} |{bar}| {elapsed}<{remaining}{postfix}"  # short, so that the bar has room in 80 columns
-    with tqdm(total=epochs * steps_per_epoch, desc=f"epoch 1/{epochs}", bar_format=form, dynamic_ncols=True) as bar:
+        yield
+    except Exception as error:
+        if not isinstance(error, TrainingError):
+            error.add_note(where)
+        raise
 
-        def show(steps: int, figures: str) -> None:
-            bar.set_description_str(f"epoch {math.ceil(steps / steps_per_epoch)}/{epochs}", refresh=False)
+
+@contextmanager
+def _bar(training: Training, shown: bool) -> Iterator[Callable[[str], None]]:
+    """tqdm's bar, as fits a terminal or a notebook: a function that is told the figures after each step."""
+    if not shown:
+        yield lambda figures: None
+        return
+    from tqdm.auto import tqdm
+
+    epochs, steps = training.epochs, training.history.steps_per_epoch
+    form = "{desc} |{bar}| {elapsed}<{remaining}{postfix}"  # short, so that the bar has room in 80 columns
+    first = f"epoch {min(training.epoch + 1, epochs)}/{epochs}"
+    with tqdm(total=epochs * steps, initial=training.step, desc=first, bar_format=form, dynamic_ncols=True) as bar:
+
+        def show(figures: str) -> None:
+            bar.set_description_str(f"epoch {math.ceil(training.step / steps)}/{epochs}", refresh=False)
             bar.set_postfix_str(figures, refresh=False)
-            bar.update(steps - bar.n)
+            bar.update(training.step - bar.n)
 
         yield show
 
 
+def _check_tqdm() -> None:
+    try:
+        import tqdm.auto  # noqa: F401
+    except ImportError:
+        raise ImportError(
+            "the progress bar needs tqdm: python -m pip install 'scalar-autograd[notebook]', or pass progress=False"
+        ) from None
+
+
 def _figures(loss: float, accuracy: float | None, history: History) -> str:
-    """The live figures beside the bar: loss and accuracy of this epoch, and accuracy on validation data so far."""
+    """Loss and accuracy of an epoch, and accuracy on validation data so far."""
     parts = [f"loss {loss:.3g}"]
     if accuracy is not None:
         parts.append(f"accuracy {percent(accuracy)}")

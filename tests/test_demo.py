@@ -1,8 +1,10 @@
 """`python -m nn`, as a user types it."""
 
+import json
 import os
 import re
 import shlex
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -105,6 +107,11 @@ def test_train_on_a_quantity(tmp_path: Path) -> None:
         (("train", "t.csv", "--target", "y"), 1, "only 1 complete row of data"),
         (("train", "t.csv", "--target", "y", "--output", "t.csv"), 2, "is not a report of ours"),
         (("train", "t.csv"), 2, "--target"),
+        (("demo", "--checkpoint", "t.csv"), 2, "argument --checkpoint: [Errno 17] this file is not a checkpoint"),
+        (("demo", "--checkpoint", "no/run.json"), 2, "argument --checkpoint: [Errno 2]"),
+        (("demo", "--checkpoint", "x", "--output", "./x"), 2, "--checkpoint and --output: one file cannot be both"),
+        (("demo", "--quick", "--resume", "no.json"), 1, "No such file or directory: 'no.json'"),
+        (("demo", "--quick", "--resume", "t.csv"), 1, "t.csv: it is not JSON"),
         ((), 2, "{demo,train}"),
     ],
 )
@@ -156,3 +163,33 @@ def test_a_command_to_paste_leaves_out_columns_of_text(tmp_path: Path) -> None:
     done = nn(*shlex.split(pasted)[3:], folder=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "--ignore name" in (tmp_path / "report.html").read_text(encoding="utf-8")
+
+
+def test_resumed_gives_the_same_report(tmp_path: Path) -> None:
+    words = ("demo", "--dataset", "iris", "--hidden", "4")
+    first = nn(*words, "--epochs", "2", "--checkpoint", "run.json", "--output", "first.html", folder=tmp_path)
+    assert first.returncode == 0, first.stderr
+    again = nn(*words, "--epochs", "4", "--resume", "run.json", "--output", "again.html", folder=tmp_path)
+    assert again.returncode == 0, again.stderr
+    whole = nn(*words, "--epochs", "4", "--output", "whole.html", folder=tmp_path)
+    assert (tmp_path / "again.html").read_bytes() == (tmp_path / "whole.html").read_bytes()
+    assert accuracy(again.stdout) == accuracy(whole.stdout)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals as POSIX has them")
+@pytest.mark.usefixtures("ctrl_c")
+def test_ctrl_c_reports_what_was_learnt_so_far(tmp_path: Path) -> None:
+    command = [sys.executable, "-W", "error", "-m", "nn", "demo", "--epochs", "500", "--checkpoint", "run.json"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONIOENCODING": "utf-8"}
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen(command, cwd=tmp_path, env=environment, encoding="utf-8", **pipes) as process:  # type: ignore[call-overload]
+        shown = ""
+        while "loss" not in shown:
+            shown += process.stderr.read(1)
+            assert process.poll() is None, shown
+        process.send_signal(signal.SIGINT)
+        printed, shown = process.communicate(timeout=60)
+    assert process.returncode == 0, shown
+    assert "stopped early" in printed
+    assert "Training was ended early, by hand." in (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert json.loads((tmp_path / "run.json").read_text())["step"] >= 1

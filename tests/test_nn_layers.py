@@ -1,15 +1,28 @@
-"""Networks: micrograd's numbers, the choices by keyword, and what Module finds."""
+"""Layers: micrograd's numbers and the choices by keyword; Linear, activations, Flatten, Dropout, Sequential."""
 
 import copy
+import inspect
 import math
 import pickle
 import random
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from autograd import Value
-from nn import MLP, Layer, Module, Neuron
-from nn.init import SCHEMES
+import autograd
+import nn
+from autograd import Constant, Value
+from autograd.drawing import snapshot
+from autograd.naming import values_in
+from nn import MLP, Activation, Conv2d, Dropout, Flatten, Layer, Linear, Neuron, Sequential
+from nn.activations import ACTIVATIONS, CLASSES
 
 
 def test_golden_neuron() -> None:
@@ -203,8 +216,6 @@ def test_inputs_that_are_no_numbers_are_named(inputs: list[object], words: list[
 
 
 def test_an_array_of_examples_is_named() -> None:
-    import numpy as np
-
     with pytest.raises(TypeError, match=r"input 0 .* one example at a time"):
         MLP(3, [2, 1])(np.eye(3))
     with pytest.raises(TypeError, match=r"input 0 .* int\(x\) or float\(x\)"):
@@ -224,72 +235,9 @@ def test_rng_makes_a_model_reproducible_without_the_global_state() -> None:
     assert random.getstate() == state
 
 
-VARIANCES = {
-    "uniform": 1 / 3,
-    "xavier": 2 / 60,
-    "xavier_normal": 2 / 60,
-    "he": 2 / 20,
-    "he_uniform": 2 / 20,
-    "lecun": 1 / 20,
-    "lecun_uniform": 1 / 20,
-    "zeros": 0.0,
-}
-
-
-@pytest.mark.parametrize("name", SCHEMES)
-def test_spread_of_initial_weights(name: str) -> None:
-    rng = random.Random(11)
-    layers = [Layer(20, 40, init=name, rng=rng) for _ in range(25)]
-    weights = [w.data for layer in layers for neuron in layer.neurons for w in neuron.w]
-    assert abs(math.fsum(weights) / len(weights)) < 0.01
-    assert math.isclose(math.fsum(w * w for w in weights) / len(weights), VARIANCES[name], rel_tol=0.05)
-    assert all(neuron.b is not None and neuron.b.data == 0 for neuron in layers[0].neurons)
-
-
 def test_init_may_be_a_function() -> None:
     layer = Layer(3, 2, init=lambda rng, fan_in, fan_out: fan_in + fan_out / 10)
     assert [w.data for w in layer.neurons[1].w] == [3.2, 3.2, 3.2]
-
-
-class Everything(Module):
-    """Parameters in every kind of place, one of them twice."""
-
-    def __init__(self) -> None:
-        self.first = Value(1.0)
-        self.several = [Value(2.0), (Value(3.0), {"deep": Value(4.0)})]
-        self.part = Neuron(1, init="zeros")
-        self.again = self.first
-        self.result = self.first * 2  # computed, so not a parameter
-        self.name = "everything"
-        self.parent = self  # a cycle
-
-
-def test_module_finds_parameters_in_order_and_once() -> None:
-    assert [p.data for p in Everything().parameters()] == [1.0, 2.0, 3.0, 4.0, 0.0, 0.0]
-    assert Module().parameters() == []
-
-
-def test_zero_grad() -> None:
-    module = Everything()
-    for parameter in module.parameters():
-        parameter.grad = 7.0
-    module.zero_grad()
-    assert [p.grad for p in module.parameters()] == [0.0] * 6
-
-
-def test_overridden_parameters_count_also_inside_others() -> None:
-    class Frozen(Module):
-        def __init__(self) -> None:
-            self.kept, self.frozen = Value(1.0), Value(2.0)
-
-        def parameters(self) -> list[Value]:
-            return [self.kept]
-
-    class Outer(Module):
-        def __init__(self) -> None:
-            self.inner = [Frozen()]
-
-    assert [p.data for p in Outer().parameters()] == [1.0]
 
 
 @pytest.mark.parametrize("duplicate", [copy.deepcopy, lambda model: pickle.loads(pickle.dumps(model))])
@@ -300,3 +248,426 @@ def test_models_can_be_copied_and_pickled(duplicate: object) -> None:
     assert twin([1.0, 2.0]).data == model([1.0, 2.0]).data
     twin.parameters()[0].data += 1
     assert twin([1.0, 2.0]).data != model([1.0, 2.0]).data
+
+
+# ---- activations ---------------------------------------------------------------------------------------------------
+
+
+def plain(x: Any) -> Any:
+    """Nested lists of Values as nested lists of their numbers."""
+    return [plain(y) for y in x] if isinstance(x, list) else x.data if isinstance(x, Value) else x
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_a_layer_is_its_operation(activation: str) -> None:
+    """Values and gradients bit for bit those of the method, whatever holds the numbers."""
+    layer = CLASSES[activation]()
+    x, y = Value(0.6), Value(0.6)
+    out, expected = layer(x), y if activation == "linear" else getattr(y, activation)()
+    out.backward()
+    expected.backward()
+    assert (out.data, x.grad) == (expected.data, y.grad)
+    assert plain(layer([0.6, (Value(0.6), [0.6])])) == [out.data, [out.data, [out.data]]]
+    assert type(layer(0.6)) is float
+    table = np.array([[Value(0.6), 0.6]], dtype=object)
+    array = layer(table)
+    assert array.shape == (1, 2) and array.dtype == object
+    assert isinstance(array[0, 0], Value)
+    assert (array[0, 0].data, array[0, 1]) == (out.data, out.data)
+    assert isinstance(table[0, 0], Value) and table[0, 0].data == 0.6
+    assert layer(np.array([0.6, 0.6])) == pytest.approx([out.data] * 2, rel=1e-15)
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_a_layer_is_known_by_its_name(activation: str) -> None:
+    made = CLASSES[activation]
+    assert getattr(nn, made.__name__) is made is getattr(nn.activations, made.__name__)
+    assert made.__name__ in dir(nn)
+    assert issubclass(made, Activation) and made.__doc__
+    layer = made()
+    assert type(pickle.loads(pickle.dumps(layer))) is type(copy.deepcopy(layer)) is made
+    assert repr(eval(repr(layer), vars(nn.activations))) == repr(layer)
+    assert layer.parameters() == []
+    names = [p.name for p in inspect.signature(made).parameters.values()]
+    assert all(f"{name}=" in repr(layer) for name in names)
+
+
+def test_classes_are_spelled_as_in_pytorch() -> None:
+    spelled = {made.__name__ for made in CLASSES.values()}
+    assert len(spelled) == len(CLASSES) == len(ACTIVATIONS)
+    assert {
+        "ReLU",
+        "LeakyReLU",
+        "ELU",
+        "GELU",
+        "SiLU",
+        "Sigmoid",
+        "LogSigmoid",
+        "Tanh",
+        "Softplus",
+        "Identity",
+    } <= spelled
+    assert {"Sin", "Log1p", "NormalCDF"} <= spelled
+
+
+@pytest.mark.peers
+def test_spelled_and_computed_as_pytorch_does() -> None:
+    import torch
+
+    names = [name for name in vars(nn.activations) if name in {made.__name__ for made in CLASSES.values()}]
+    common = [name for name in names if hasattr(torch.nn, name)]
+    assert len(common) == 10
+    for name in common:
+        for x in (-1.7, -0.3, 0.4, 2.5):
+            v, t = Value(x), torch.tensor(x, dtype=torch.float64, requires_grad=True)
+            ours, theirs = getattr(nn, name)()(v), getattr(torch.nn, name)()(t)
+            assert math.isclose(ours.data, theirs.item(), rel_tol=1e-12, abs_tol=1e-15)
+            ours.backward()
+            theirs.backward()
+            assert math.isclose(v.grad, t.grad.item(), rel_tol=1e-12, abs_tol=1e-15)
+
+
+def test_parameters_of_activations() -> None:
+    assert nn.LeakyReLU(0.2)(-3.0) == nn.LeakyReLU(slope=0.2)(-3.0) == pytest.approx(-0.6)
+    assert nn.LeakyReLU(slope=0.2)([Value(-3.0)])[0].data == pytest.approx(-0.6)
+    assert nn.ELU(alpha=2.0)(Value(-1.0)).data == pytest.approx(2 * math.expm1(-1))
+    x = 1.0
+    approximation = 0.5 * x * (1 + math.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3)))
+    assert nn.GELU(approximate="tanh")(Value(x)).data == pytest.approx(approximation, rel=1e-13)
+    assert repr(nn.LeakyReLU(0.2)) == "LeakyReLU(slope=0.2)"
+    assert repr(nn.ReLU()) == "ReLU()"
+    assert repr(pickle.loads(pickle.dumps(nn.ELU(0.5)))) == "ELU(alpha=0.5)"
+    assert str(inspect.signature(nn.ELU)) == "(alpha=1.0)"
+    layer = nn.LeakyReLU()
+    layer.slope = 0.5  # type: ignore[attr-defined]
+    assert layer(-2.0) == -1.0
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda: nn.ReLU(2), r"ReLU takes no parameters: too many positional"),
+        (lambda: nn.LeakyReLU(alpha=2), r"LeakyReLU takes \(slope=0.01\): got an unexpected keyword argument 'alpha'"),
+        (lambda: nn.ELU("a"), "'a'"),
+        (lambda: nn.GELU("erf"), r'approximate="none" or "tanh", got \'erf\''),
+        (lambda: nn.ReLU()([1.0, None]), "None"),
+        (lambda: nn.ReLU()("a"), "'a'"),
+    ],
+)
+def test_wrong_parameters_and_inputs_of_activations(make: Callable[[], object], words: str) -> None:
+    with pytest.raises((TypeError, ValueError), match=words):
+        make()
+
+
+def test_names_that_nn_has_not_are_said() -> None:
+    with pytest.raises(AttributeError, match=r"module 'nn' has no attribute 'relu' \(did you mean 'ReLU'\?\)"):
+        nn.relu  # noqa: B018
+    with pytest.raises(AttributeError, match="did you mean 'Sequential'"):
+        nn.Sequental  # noqa: B018
+    assert not hasattr(nn, "__wrapped__")
+
+
+def test_activation_takes_a_layer_too() -> None:
+    by_name, by_layer = (MLP(2, [3, 1], activation=act, rng=random.Random(1)) for act in ("tanh", nn.Tanh()))
+    assert by_name([1.0, 2.0]).data == by_layer([1.0, 2.0]).data
+    assert repr(Neuron(3, activation=nn.LeakyReLU(0.2))) == "LeakyReLUNeuron(3)"
+    assert repr(Neuron(3, activation="gelu")) == "GELUNeuron(3)"
+    assert repr(Neuron(3, activation=math.tan)) == "TanNeuron(3)"
+    with pytest.raises(ValueError, match=r"activation must be an activation, not its class: write ReLU\(\)"):
+        Neuron(3, activation=nn.ReLU)  # type: ignore[arg-type]
+
+
+@pytest.mark.slow
+def test_a_type_checker_knows_the_layers(tmp_path: Path) -> None:
+    pytest.importorskip("mypy")
+    program = tmp_path / "program.py"
+    program.write_text("import nn\nfrom nn import GELU\nlayers: list[nn.Module] = [nn.ReLU(), nn.ELU(0.5), GELU()]\n")
+    command = [
+        sys.executable,
+        "-m",
+        "mypy",
+        "--strict",
+        "--follow-imports=silent",
+        f"--cache-dir={tmp_path}",
+        str(program),
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=Path(nn.__file__).parent.parent)
+    assert done.returncode == 0, done.stdout
+
+
+# ---- Linear --------------------------------------------------------------------------------------------------------
+
+
+@given(st.integers(1, 5), st.integers(1, 4), st.integers(1, 3), st.booleans(), st.integers(0, 99))
+def test_linear_is_the_affine_map(nin: int, nout: int, batch: int, bias: bool, seed: int) -> None:
+    """Values, and gradients to input, weight and bias, by NumPy's matrix products."""
+    rng = np.random.default_rng(seed)
+    layer = Linear(nin, nout, bias=bias, rng=random.Random(seed))
+    for b in layer.bias or []:
+        b.data = rng.normal()
+    x, upstream = rng.normal(size=(batch, nin)), rng.normal(size=(batch, nout))
+    weight = np.array(plain(layer.weight))
+    values = [[Value(number) for number in example] for example in x]
+    out = layer(values)
+    np.testing.assert_allclose(plain(out), x @ weight.T + (plain(layer.bias) if bias else 0), rtol=1e-12, atol=1e-14)
+    assert all(type(example) is list and len(example) == nout for example in out)
+    autograd.dot(upstream, np.array(out)).backward()
+    np.testing.assert_allclose([[v.grad for v in row] for row in values], upstream @ weight, rtol=1e-12, atol=1e-14)
+    found = [[w.grad for w in row] for row in layer.weight]
+    np.testing.assert_allclose(found, upstream.T @ x, rtol=1e-12, atol=1e-14)
+    if bias:
+        np.testing.assert_allclose([b.grad for b in layer.bias or []], upstream.sum(0), rtol=1e-12, atol=1e-14)
+    assert (layer.bias is not None) == bias
+    assert plain(layer(x[0])) == plain(out[0]) == plain(layer(x))[0]
+
+
+def test_linear_takes_every_kind_of_input() -> None:
+    layer = Linear(2, 3, rng=random.Random(0))
+    expected = plain(layer([1.0, 2.0]))
+    array, values = np.array([1.0, 2.0]), np.array([Value(1.0), 2.0])
+    several: list[Any] = [(1, 2), array, array.astype("int8"), iter([1.0, 2.0]), [Value(1.0), 2], values]
+    for x in several:
+        assert plain(layer(x)) == expected
+    batches: list[Any] = [
+        [(1, 2)] * 2,
+        np.array([array] * 2),
+        np.array([values] * 2),
+        [array] * 2,
+        iter([values, array]),
+    ]
+    for batch in batches:
+        assert plain(layer(batch)) == [expected] * 2
+    with autograd.no_grad():
+        assert plain(layer(x=[1.0, 2.0])) == expected
+    single = Linear(1, 1, bias=False)
+    assert plain(single(Value(3.0))) == plain(single(3.0)) == plain(single([3.0])) == [3 * single.weight[0][0].data]
+
+
+def test_each_output_is_one_dot_and_one_addition_and_each_number_one_constant() -> None:
+    out = Linear(3, 2)([[1.0, 2.0, 3.0], [1.0, 2.0, 3.0]])
+    nodes = autograd.topological_sort(autograd.sum(values_in(out)))
+    assert sorted(node._op for node in nodes if node.parents) == ["+"] * 4 + ["dot"] * 4 + ["sum"]
+    constants = {parent for node in nodes for parent in node.parents if type(parent) is Constant}
+    assert sorted(c.data for c in constants) == [1, 1, 2, 2, 3, 3]
+    assert [v._op for v in Linear(3, 2, bias=False)([1, 2, 3])] == ["dot", "dot"]
+
+
+@pytest.mark.parametrize(
+    ("x", "words"),
+    [
+        ([1.0], "takes 2 inputs, got 1: give 2 numbers or Values, or a batch of such examples"),
+        (np.zeros(3), "takes 2 inputs, got 3: "),
+        ([], "takes 2 inputs, got 0: "),
+        (np.zeros((0, 2)), "takes 2 inputs, got 0: "),
+        (3.0, "takes 2 inputs, got 1: "),
+        ([[1.0, 2.0], [1.0]], r"takes 2 inputs, example 1 \(counted from 0\) has 1: "),
+        (np.zeros((2, 3)), r"takes 2 inputs, example 0 \(counted from 0\) has 3: "),
+        ([[1.0, 2.0], 3.0], r"a batch as a list of lists; example 1 \(counted from 0\) is 3.0"),
+        ([1.0, "a"], r"takes numbers and Values; input 1 \(counted from 0\) is 'a', of type str; float\(x\) reads"),
+        ([1.0, [2.0]], r"input 1 \(counted from 0\) is \[2.0\], of type list"),
+        ([[1.0, 2.0], [True, 2.0]], r"example 1, input 0 \(counted from 0\) is True, of type bool; write int\(x\)"),
+        (np.zeros((2, 2, 2)), r"example 0, input 0 \(counted from 0\) is \[0.0, 0.0\], of type list"),
+        ("ab", "takes 2 inputs, got 1: "),
+        (None, "takes 2 inputs, got 1: "),
+    ],
+)
+def test_wrong_inputs_of_linear_are_named(x: Any, words: str) -> None:
+    with pytest.raises((TypeError, ValueError), match=words) as caught:
+        Linear(2, 3)(x)
+    assert str(caught.value).startswith("Linear(2, 3) takes ")
+
+
+def test_linears_own_mistakes() -> None:
+    assert repr(Linear(2, 3, bias=False)) == "Linear(2, 3, bias=False)"
+    with pytest.raises(ValueError, match="nin must be at least 1, got 0"):
+        Linear(0, 1)
+    with pytest.raises(ValueError, match="nout must be at least 1, got 0"):
+        Linear(1, 0)
+
+
+# ---- Flatten -------------------------------------------------------------------------------------------------------
+
+
+@given(st.lists(st.integers(1, 3), min_size=1, max_size=5), st.integers(1, 4))
+def test_flatten_is_numpys_order(sizes: list[int], levels: int) -> None:
+    array = np.arange(float(np.prod(sizes))).reshape(sizes)
+    flatten = Flatten(levels)
+    if len(sizes) == levels:
+        expected = array.ravel()
+    elif len(sizes) == levels + 1:
+        expected = array.reshape(sizes[0], -1)
+    else:
+        with pytest.raises(ValueError, match=f"takes lists nested {levels} level.* got {len(sizes)} level"):
+            flatten(array)
+        return
+    assert flatten(array) == flatten(array.tolist()) == expected.tolist()
+
+
+def test_flatten_hands_values_through() -> None:
+    v = Value(1.0)
+    assert Flatten()([[[v, 2.0]]])[0] is v
+    assert Flatten(levels=1)((v,)) == [v]
+    assert repr(Flatten()) == "Flatten()"
+    assert repr(Flatten(2)) == "Flatten(levels=2)"
+
+
+@pytest.mark.parametrize(
+    ("x", "words"),
+    [
+        ([[1, 2], 3], "3 beside lists"),
+        ([[1, [2]]], r"\[2\] beside numbers"),
+        (1.0, "got 0 levels"),
+        ("ab", "got 0 levels"),
+    ],
+)
+def test_flatten_wants_one_depth(x: Any, words: str) -> None:
+    with pytest.raises(ValueError, match=words) as caught:
+        Flatten(2)(x)
+    assert str(caught.value).startswith("Flatten(levels=2) takes lists")
+    with pytest.raises(ValueError, match="levels must be at least 1"):
+        Flatten(0)
+
+
+# ---- Dropout -------------------------------------------------------------------------------------------------------
+
+
+def test_dropout_keeps_the_mean_and_drops_a_share() -> None:
+    layer = Dropout(0.3, rng=random.Random(1))
+    out = layer([1.0] * 20_000)
+    assert set(out) == {0.0, 1 / 0.7}
+    assert abs(out.count(0.0) / 20_000 - 0.3) < 5 * math.sqrt(0.3 * 0.7 / 20_000)
+    assert abs(math.fsum(out) / 20_000 - 1) < 0.05
+
+
+def test_dropout_draws_one_number_for_each_in_order() -> None:
+    rng = random.Random(7)
+    kept = [rng.random() >= 0.4 for _ in range(6)]
+    layer = Dropout(0.4, rng=random.Random(7))
+    xs = [[Value(1.0), Value(2.0)], [[Value(3.0)]], 4.0]
+    out = layer(xs)
+    table = layer(np.array([Value(5.0), Value(6.0)]))
+    numbers = plain(out[0]) + plain(out[1][0]) + [out[2], table[0].data, table[1].data]
+    assert numbers == [i * (1 / 0.6) * keep for i, keep in enumerate(kept, start=1)]
+    assert 0 < sum(kept) < 6
+    autograd.sum(out[0]).backward()
+    assert [v.grad for v in xs[0]] == [keep / 0.6 for keep in kept[:2]]
+
+
+def test_dropout_is_drawn_anew_and_from_the_module_random_by_default() -> None:
+    layer = Dropout()
+    assert layer.rng is None
+    random.seed(2)
+    expected = [2.0 * (random.random() >= 0.5) for _ in range(40)]
+    random.seed(2)
+    first, second = layer([1.0] * 20), layer([1.0] * 20)
+    assert first + second == expected
+    assert first != second
+
+
+def test_dropout_lets_everything_pass_when_used() -> None:
+    xs = [Value(1.0), [2.0]]
+    rng = random.Random(0)
+    state = rng.getstate()
+    assert Dropout(0.9, rng).eval()(xs) is xs
+    assert Dropout(0)(xs) is xs
+    assert rng.getstate() == state
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ((1.0,), "at least 0 and less than 1, .* got 1.0"),
+        ((-0.1,), "at least 0 and less than 1, .* got -0.1"),
+        ((math.nan,), "at least 0 and less than 1, .* got nan"),
+        (("0.5",), "p must be a number, .* got '0.5'"),
+        ((True,), "p must be a number, .* got True"),
+        ((0.5, 3), r"rng must be a random.Random"),
+    ],
+)
+def test_dropouts_own_mistakes(arguments: Any, words: str) -> None:
+    with pytest.raises((TypeError, ValueError), match=words):
+        Dropout(*arguments)
+    assert repr(Dropout(0.25)) == "Dropout(0.25)"
+
+
+# ---- Sequential ----------------------------------------------------------------------------------------------------
+
+
+def test_sequential_calls_one_after_the_other() -> None:
+    first, last = Linear(2, 3, rng=random.Random(0)), Linear(3, 1, rng=random.Random(1))
+    model = Sequential(first, "tanh", nn.LeakyReLU(0.2), lambda xs: [2 * x for x in xs], last)
+    expected = last([2 * x.tanh().leaky_relu(0.2) for x in first([0.5, -1.5])])
+    assert plain(model([0.5, -1.5])) == plain(expected)
+    assert len(model) == 5
+    assert model[0] is first and model[-1] is last
+    assert list(model) == model.layers
+    assert isinstance(model[1], nn.Tanh)
+    head = model[:2]
+    assert isinstance(head, Sequential) and head.layers == model.layers[:2]
+    assert [name for name, _ in model.named_modules()] == ["", "layers.0", "layers.1", "layers.2", "layers.4"]
+    assert Sequential()([1, 2]) == [1, 2]
+
+
+def test_sequential_of_micrograds_layers_and_of_sequentials() -> None:
+    model = Sequential(Layer(2, 1), Sequential(Linear(1, 2), "relu"), MLP(2, [1]))
+    out = model([1.0, 2.0])
+    assert isinstance(out, Value)
+    assert len(model.parameters()) == 3 + 4 + 3
+
+
+def test_reprs_of_sequential() -> None:
+    small = Sequential(Linear(2, 3), "relu")
+    assert repr(small) == "Sequential(Linear(2, 3), ReLU())"
+    assert repr(Sequential()) == "Sequential()"
+    assert repr(Sequential(sorted)) == "Sequential(sorted)"
+    outer = Sequential(
+        Conv2d(1, 6, 3, padding=1), "relu", Sequential(Flatten(), Linear(2, 3), Dropout(), Linear(3, 1), "tanh")
+    )
+    assert repr(outer) == (
+        "Sequential(\n    Conv2d(1, 6, 3, padding=1),\n    ReLU(),\n"
+        "    Sequential(Flatten(), Linear(2, 3), Dropout(0.5), Linear(3, 1), Tanh()),\n)"
+    )
+    nested = Sequential(outer, outer)
+    assert "\n        Conv2d(1, 6, 3, padding=1),\n" in repr(nested)
+
+
+@pytest.mark.parametrize(
+    ("layers", "words"),
+    [
+        (("relu", 3), r"layer 1 \(counted from 0\) of Sequential is 3, of type int: give a Module, the name of an"),
+        (([Linear(1, 1)],), r"layer 0 .* of type list: .*; write Sequential\(\*layers\) for a list of them"),
+        ((Linear(1, 1), None), "layer 1 .* is None"),
+        (("relu", "sigmod"), r"layer 1 .* is 'sigmod', which is none of linear, abs, .*did you mean 'sigmoid'"),
+        ((nn.ReLU,), r"layer 0 .* is the class ReLU: make one, ReLU\(\.\.\.\)"),
+    ],
+)
+def test_sequential_names_the_position_of_what_is_no_layer(layers: Any, words: str) -> None:
+    with pytest.raises((TypeError, ValueError), match=words):
+        Sequential(*layers)
+
+
+@pytest.mark.parametrize("first", [Linear(2, 2), Layer(2, 2), Sequential(Linear(2, 2))])
+def test_the_inputs_stand_outside_of_a_sequentials_frame(first: nn.Module) -> None:
+    graph = snapshot(autograd.sum(Sequential(first, "tanh")([1.0, 2.0])))
+    constants = [node for node in graph.nodes if node.kind == "constant"]
+    assert sorted(node.data for node in constants) == [1.0, 2.0]
+    assert {node.scope for node in constants} == {None}
+    assert graph.nodes[-2].scope is not None
+
+
+def test_a_subclass_with_a_call_of_its_own_gets_what_was_given() -> None:
+    class Doubled(Linear):
+        def __call__(self, x: Any) -> Any:
+            return super().__call__([2 * y for y in x])
+
+    given: list[Any] = []
+
+    class Spy(Linear):
+        def __call__(self, x: Any) -> Any:
+            given.append(x)
+            return super().__call__(x)
+
+    model = Sequential(Doubled(2, 1, rng=random.Random(0)))
+    assert plain(model([1.0, 2.0])) == plain(Linear(2, 1, rng=random.Random(0))([2.0, 4.0]))
+    Sequential(Spy(2, 1))([1.0, 2.0])
+    assert given == [[1.0, 2.0]]
