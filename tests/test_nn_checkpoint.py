@@ -253,6 +253,26 @@ def test_early_stopping_resumed(tmp_path: Path) -> None:
     assert len(more.losses) > epochs
 
 
+def test_two_callbacks_of_a_kind_get_each_its_own_state(tmp_path: Path) -> None:
+    path = tmp_path / "run.json"
+    kinds = [EarlyStopping(9, monitor="losses"), EarlyStopping(9, monitor="validation_accuracies")]
+    first = One(path, epochs=2)
+    first.callbacks += kinds
+    first.fit()
+    assert kinds[0].best != kinds[1].best
+    again = One(path, epochs=2)
+    again.callbacks += [EarlyStopping(9, monitor="losses"), EarlyStopping(9, monitor="validation_accuracies")]
+    again.fit(resume=path)
+    assert [one.state() for one in again.callbacks[1:]] == [one.state() for one in kinds]
+
+
+def test_fewer_epochs_than_were_begun_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "run.json"
+    One(path, at=17).fit()  # in the second epoch
+    with pytest.raises(CheckpointError, match="holds 4 steps, more than epochs=1 has"):
+        One(path, epochs=1).fit(resume=path)
+
+
 def test_more_epochs_are_added(tmp_path: Path) -> None:
     path = tmp_path / "run.json"
     One(path, epochs=2, early={"patience": 9}).fit()

@@ -25,6 +25,7 @@ from nn import (
     History,
     Linear,
     Module,
+    Neuron,
     Optimizer,
     RMSprop,
     Sequential,
@@ -348,6 +349,17 @@ def test_fit_says_that_units_are_dead_or_saturated(which: int, activation: str, 
     )
 
 
+def test_units_that_die_later() -> None:
+    class Killer(Callback):
+        def on_epoch(self, training: Any) -> None:
+            for neuron in training.model.layers[0].neurons:
+                neuron.b.data = -50.0
+
+    model = net(8, 2)
+    [dead] = said_by(lambda: train(model, SGD(model.parameters(), lr=1e-3), epochs=2, callbacks=[Killer()]))
+    assert dead.startswith("after 6 steps, dead (layers.0): 8 of 8") and "60 examples" in dead
+
+
 def test_dead_filters() -> None:
     rng = random.Random(0)
     model = Sequential(Conv2d(1, 3, 2, rng=rng), "relu", Flatten(), Linear(12, 2, rng=rng))
@@ -359,6 +371,32 @@ def test_dead_filters() -> None:
     assert finding.kind == "dead" and "3 of 3 ReLU units" in finding.what and f"{ENOUGH} examples" in finding.what
     at_once = mean_loss(softmax_cross_entropy, model(images), [i % 2 for i in range(ENOUGH)])
     assert only(diagnose(model, at_once)) == finding
+
+
+class ByHand(Module):
+    """A network in one piece, with its weights in lists."""
+
+    def __init__(self) -> None:
+        rng = random.Random(0)
+        self.first = [[Value(rng.gauss(0, 1)) for _ in range(2)] for _ in range(6)]
+        self.second = [[Value(rng.gauss(0, 1)) for _ in range(6)] for _ in range(2)]
+
+    def __call__(self, x: Any) -> Any:
+        hidden = [(autograd.dot(row, x) - 50).relu() for row in self.first]
+        return [autograd.dot(row, hidden) for row in self.second]
+
+
+def test_dead_units_of_a_network_in_one_piece() -> None:
+    model = ByHand()
+    finding = only(diagnose(model, batch_loss(model, *many(ENOUGH))))
+    assert (finding.kind, finding.where) == ("dead", "first") and "6 of 6 ReLU units" in finding.what
+
+
+def test_dead_units_before_dropout() -> None:
+    model = Sequential(Linear(2, 6), "relu", Dropout(0.5), Linear(6, 2))
+    for b in model.layers[0].bias:
+        b.data = -50.0
+    assert "dead" in diagnose(model, batch_loss(model, *many(ENOUGH))).kinds
 
 
 def test_the_last_layer_may_be_saturated() -> None:
@@ -396,6 +434,8 @@ def test_where_curves_are_flat_is_read_off_their_rules() -> None:
     for rule in ("RELU", "GELU", "SOFTPLUS", "SILU", "EXP", "SIN", "LOG", "NEG"):
         assert flat_below(getattr(autograd.rules, rule)) == 0
     assert flat_below(autograd.rules.leaky_relu(0.001)) == 0
+    clipped = autograd.Rule("clipped", lambda x: max(-1.0, min(1.0, x)), (lambda x, out: float(-1 < x < 1),))
+    assert flat_below(clipped) == 0  # beyond -1 and 1 it is dead
 
 
 # ---- weights and gradients by layer --------------------------------------------------------------------------------
@@ -444,6 +484,31 @@ def test_vanishing_gradients() -> None:
     assert len(said) == 1
     model = net(*[6] * 9, 2, activation="tanh", init="xavier")
     assert not diagnose(model, batch_loss(model))
+
+
+class Chain(Module):
+    """Neurons in a row, each a layer of its own."""
+
+    def __init__(self) -> None:
+        rng = random.Random(0)
+        self.neurons = [Neuron(1, activation="sigmoid", rng=rng) for _ in range(7)]
+
+    def __call__(self, x: float) -> Value:
+        y: Any = x
+        for neuron in self.neurons:
+            y = neuron([y])
+        return y  # type: ignore[no-any-return]
+
+
+def test_a_chain_of_neurons_is_a_chain_of_layers() -> None:
+    model = Chain()
+    finding = only(diagnose(model, half_squared_error(model(0.5), 1.0)))
+    assert finding.kind == "vanishing" and finding.where.startswith("neurons.") and "neurons.3 " in finding.what
+
+
+def test_what_two_batches_show_is_not_said_yet() -> None:
+    model = net(*[6] * 9, 2, activation="sigmoid", init="xavier")
+    assert train(model, SGD(model.parameters(), lr=0.1), epochs=1, batch_size=30).messages == []
 
 
 def test_exploding_gradients() -> None:

@@ -7,6 +7,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -337,19 +338,19 @@ def test_modes_while_training_and_measuring() -> None:
 
     class Outer(Module):
         def __init__(self) -> None:
-            self.inner, self.frozen = Line(), Line()
+            self.inner, self.other = Line(), Line()
 
         def __call__(self, x: float) -> Value:
             seen.append((what[-1], self.training, self.inner.training))
             return self.inner(x)
 
     model, what = Outer(), ["fit"]
-    model.frozen.eval()
+    model.inner.eval()
     validated = Watch(on_step=lambda t: what.append("validation"), on_epoch=lambda t: what.append("fit"))
     keywords: dict[str, Any] = {"loss": half_squared_error, "progress": False, "epochs": 2, "checks": False}
     fit(model, [1.0], [1.0], validation=([1.0], [1.0]), callbacks=[validated], **keywords)
     assert seen == [("fit", True, True), ("validation", False, False)] * 2
-    assert [part.training for _, part in model.named_modules()] == [True, True, False]
+    assert [part.training for _, part in model.named_modules()] == [True, False, True]
     model.eval()
     with pytest.raises(TypeError):
         fit(model, [1.0], ["x"], **keywords)
@@ -714,7 +715,25 @@ def test_ctrl_c_at_every_line_leaves_whole_steps() -> None:
     assert outside < 150
 
 
-def test_an_error_in_the_step_leaves_the_step_before(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ctrl_c_twice_at_every_line_leaves_whole_steps_too() -> None:
+    """The second waits for no callback, but for the step."""
+    whole = Run()
+    whole.fit()
+    total = 100_000 - at_line(100_000, lambda: None, Run().fit, FILES)[1]
+
+    def press() -> None:
+        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
+
+    for line in range(2, total + 1, 3):
+        run, steps = Run(), None
+        with suppress(KeyboardInterrupt):
+            steps = len(at_line(line, press, run.fit, FILES)[0].step_losses)
+        assert steps in (None, run.optimizer.steps)
+        assert run.numbers()[0] == whole.after[run.optimizer.steps]
+
+
+def test_an_error_in_the_step_leaves_the_step_before() -> None:
     class Half(SGD):
         def step(self) -> None:
             super().step()
@@ -812,3 +831,21 @@ def test_a_non_finite_loss_says_where_it_began() -> None:
     assert "log" in str(error.value)
     assert "it began" in str(error.value)
     assert error.value.history.stopped == str(error.value)
+
+
+def test_the_origin_of_a_gradient_is_sought_with_the_same_random_numbers() -> None:
+    class Noisy(Line):
+        def __init__(self) -> None:
+            super().__init__()
+            self.rng = random.Random(1)
+
+        def __call__(self, x: float) -> Value:
+            return (self.slope * x).sqrt() if self.rng.random() < 0.2 else self.slope * x
+
+    draws = random.Random(1)
+    first, second, third = (draws.random() for _ in range(3))
+    assert first < 0.2 < second
+    model = Noisy()
+    with pytest.raises(TrainingError, match=r"for example \d it began at the node sqrt"):
+        fit(model, [1.0] * 2, [1.0] * 2, loss=lambda output, target: output, progress=False, checks=False)
+    assert model.rng.random() == third
