@@ -20,7 +20,7 @@ from autograd.drawing import Snapshot, snapshot
 from autograd.drawing.folding import LEVELS, auto, folded, names
 from autograd.drawing.snapshot import counted
 from autograd.naming import scoped
-from nn import MLP, Layer, Module, Neuron
+from nn import MLP, Layer, Linear, Module, Neuron, Sequential
 
 
 def swept(graph: Snapshot) -> dict[int, Any]:
@@ -519,3 +519,22 @@ def test_snapshots_keep_no_graph_alive_and_make_no_garbage() -> None:
         assert gc.collect() == 0
     finally:
         gc.enable()
+
+
+def test_layers_in_a_row_are_layers() -> None:
+    row = Sequential(Linear(2, 3), "tanh", Linear(3, 1))
+    [root] = row([1.0, 2.0])
+    parts = {"layers.0", "layers.1", "layers.2"}
+    assert names(snapshot(root), "layer") == names(snapshot(root), "neuron") == parts
+    assert names(snapshot(root), "model") == {"Sequential"}
+    side_by_side = Layer(2, 3)
+    assert names(snapshot(autograd.sum(side_by_side([1.0, 2.0]))), "layer") == {"Layer"}
+    [root] = Sequential(Sequential(Linear(2, 3), "relu"), Linear(3, 1))([1.0, 2.0])
+    assert names(snapshot(root), "layer") == {"layers.0.layers.0", "layers.0.layers.1", "layers.1"}
+
+
+def test_outputs_of_a_part_without_parts_go_by_their_operation() -> None:
+    root = autograd.sum(Sequential(Linear(2, 3), "tanh")([1.0, 2.0]))
+    by_name = {node.label: node for node in folded(snapshot(root), "layer").nodes}
+    assert [name for name, _, _ in by_name["layers.0"].outputs] == ["+"] * 3
+    assert [name for name, _, _ in by_name["layers.1"].outputs] == ["tanh"] * 3

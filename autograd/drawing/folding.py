@@ -25,10 +25,11 @@ def folded(graph: Snapshot, fold: Fold) -> Snapshot:
 
     Args:
         graph: of `snapshot(root)`.
-        fold: "atomic" folds nothing, "neuron" the scopes that contain no other, "layer" those that contain only such,
-            "model" the outermost ones, "auto" what makes it small; or the name of a scope, or of a part to fold every call
-            of it, or a collection of such names, with or without that of the model that they lie in. To unfold one of a
-            level, fold the others: `names(graph, "layer") - {"layers.1"}`.
+        fold: "atomic" folds nothing, "neuron" the scopes that contain no other, "layer" those that contain only such (where
+            these feed each other, as layers in a row do, these themselves), "model" the outermost ones, "auto" what makes it
+            small; or the name of a scope, or of a part to fold every call of it, or a collection of such names, with or
+            without that of the model that they lie in. To unfold one of a level, fold the others:
+            `names(graph, "layer") - {"layers.1"}`.
 
     A folded scope is a node of the kind "group". Constants in it, and parameters that nothing else uses, disappear in it;
     parameters that several calls of a part use become one node of the part. A scope stays unfolded if what it computes
@@ -112,7 +113,8 @@ def chosen(graph: Snapshot, fold: Fold) -> set[int]:
             return {scope.id for scope in graph.scopes if scope.parent is None}
         if fold == "atomic" or not by_height:
             return set()
-        return {scope.id for scope in by_height[min(LEVELS.index(fold), len(by_height)) - 1]}
+        level = {scope.id for scope in by_height[min(LEVELS.index(fold), len(by_height)) - 1]}
+        return without_rows(graph, level) if fold == "layer" else level
     called = by_name(graph)
     wanted = {fold} if isinstance(fold, str) else fold
     for name in wanted:
@@ -122,6 +124,18 @@ def chosen(graph: Snapshot, fold: Fold) -> set[int]:
             problem = expected if isinstance(fold, str) else f"no scope is called {name!r:.80}"
             raise ValueError(f"{problem}. {parts_told(graph, name, called)}")
     return {i for name in wanted for i in called[name]}
+
+
+def without_rows(graph: Snapshot, level: set[int]) -> set[int]:
+    """The scopes, but in place of one whose parts feed each other, as layers in a row do, these parts."""
+    rows = set()
+    for node in graph.nodes:
+        for i in node.parents:
+            a, b = node.scope, graph.nodes[i].scope
+            if a is not None and b is not None and a != b and graph.scopes[a].parent == graph.scopes[b].parent:
+                rows.add(graph.scopes[a].parent)
+    parts = {scope.id for scope in graph.scopes if scope.parent is not None and scope.parent in rows & level}
+    return level - rows | parts
 
 
 def by_name(graph: Snapshot) -> dict[str, set[int]]:
@@ -328,7 +342,7 @@ class Folding:
     def output_name(self, node: Node, folded: Scope) -> str:
         """An output of a folded scope: by its label, or by the part in the scope that gave it, or by its operation."""
         inner = None if node.scope is None else self.graph.scopes[node.scope]
-        while inner is not None and inner.parent not in (None, folded.id):
+        while inner is not None and inner.id != folded.id and inner.parent not in (None, folded.id):
             inner = self.graph.scopes[inner.parent]
         if node.label or inner is None or inner.id == folded.id:
             return node.label or node.operation
