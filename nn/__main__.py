@@ -112,6 +112,8 @@ def learn(dataset: Dataset, options: argparse.Namespace) -> Run:
     else:
         deviation, r_squared = (number(figure, 3) for figure in run.errors)
         print(f"Held-out R²: {r_squared}; predictions are off by {deviation} (root mean square), {ended}.")
+    if history.interrupted and options.checkpoint:
+        print(f"To go on, give the same command with {shlex.join(_option('--resume', options.checkpoint))}.")
     return run
 
 

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from autograd import Value, operations
 from autograd.naming import is_array
-from autograd.rules import MAKERS, RULES
+from autograd.rules import MAKERS, RULES, Rule
+from nn import checks
 from nn.module import Module
 from nn.words import did_you_mean
 
@@ -34,7 +35,7 @@ class Activation(Module):
     (tuples become lists). A plain number gives a plain number.
 
     The parameters are those of the operation's function in `autograd`, kept in attributes of their names.
-    Raises TypeError for others, and what the operation itself raises for values that it does not take.
+    Raises TypeError for what is no number, and what the operation itself raises for numbers that it does not take.
     """
 
     operation: Callable[..., Any]  # of anything that `autograd` takes
@@ -54,7 +55,7 @@ class Activation(Module):
     def __call__(self, x: Any) -> Any:
         """The operation's result for each number of `x`."""
         kind, parameters = type(self), self._parameters()
-        return each(lambda y: (kind.method if type(y) is Value else kind.operation)(y, **parameters), x)
+        return each(self, lambda y: (kind.method if type(y) is Value else kind.operation)(y, **parameters), x)
 
     def _parameters(self) -> dict[str, Any]:
         return {name: getattr(self, name) for name in self.takes.parameters}
@@ -63,14 +64,26 @@ class Activation(Module):
         return f"{type(self).__name__}({', '.join(f'{name}={x!r}' for name, x in self._parameters().items())})"
 
 
-def each(function: Callable[[Any], Any], x: Any) -> Any:
-    """`function` of every number in `x`: of itself, or in nested lists (tuples become lists) and arrays of objects."""
+def each(part: Module, function: Callable[[Any], Any], x: Any) -> Any:
+    """`function` of every number in `x`: of itself, or in nested lists (tuples become lists) and arrays.
+
+    Raises TypeError for what is no number, naming its place and the `part` that met it.
+    """
+    try:
+        return _each(function, x)
+    except TypeError:
+        if mistake := checks.mistake_within(x):
+            raise TypeError(f"{part!r} takes numbers and Values, also in lists and arrays; {mistake}") from None
+        raise
+
+
+def _each(function: Callable[[Any], Any], x: Any) -> Any:
     if isinstance(x, (list, tuple)):
-        return [function(y) if type(y) is Value else each(function, y) for y in x]
-    if is_array(x) and hasattr(x, "ravel"):
+        return [function(y) if type(y) is Value else _each(function, y) for y in x]
+    if is_array(x) and hasattr(x, "ravel"):  # of objects: `function` takes one of numbers whole
         flat = x.copy().ravel()
         for i, y in enumerate(flat):
-            flat[i] = each(function, y)
+            flat[i] = _each(function, y)
         return flat.reshape(x.shape)
     return function(x)
 
@@ -118,6 +131,21 @@ globals().update({made.__name__: made for made in CLASSES.values()})
 if TYPE_CHECKING:  # the classes are made above, where a type checker does not see them
 
     def __getattr__(name: str) -> type[Activation]: ...
+
+
+FLAT = 0.01  # of the steepest slope: a sigmoid has it beyond -6 and 6, tanh beyond -3 and 3
+BENDS = [x / 2 for x in range(-6, 7)]  # where activations bend
+
+
+def flat_below(rule: Rule) -> float:
+    """The size of a slope at which a unit hands on next to nothing: 1 % of the steepest, if the curve is smooth and flattens
+    on both sides, as sigmoid and tanh are; else exactly 0."""
+    try:
+        near, far = ([abs(rule.slopes((x,), rule.forward(x))[0]) for x in at] for at in (BENDS, (-30.0, 30.0)))
+    except Exception:  # a user's rule may not take every number
+        return 0.0
+    smooth = min(near[0], near[-1]) > 0 and max(far) < FLAT * max(near)
+    return FLAT * max(near) if smooth else 0.0
 
 
 def checked_activation(keyword: str, activation: Any) -> str | Callable[[Value], Value]:

@@ -11,7 +11,7 @@ import math
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
-from nn.words import counted
+from nn.words import counted, did_you_mean
 
 if TYPE_CHECKING:
     from nn.train import Training
@@ -50,6 +50,9 @@ class Callback:
 
     def load_state(self, state: dict[str, Any]) -> None:
         """Take over what `state` gave. Raises ValueError, before anything is changed, if it does not fit."""
+
+
+EVENTS = [name for name in vars(Callback) if name.startswith("on_")]
 
 
 class Function(Callback):
@@ -171,5 +174,11 @@ def as_callbacks(given: Any) -> list[Callback]:
             raise TypeError(
                 f"callbacks[{index}] is {one!r:.80}: a callback is a nn.Callback, or a function that takes the training"
             )
+        for name in dir(one) if isinstance(one, Callback) else ():
+            if name.startswith("on_") and name not in EVENTS and callable(getattr(one, name)):
+                raise TypeError(
+                    f"callbacks[{index}] has a method {name}, which is no event and would never be called"
+                    f"{did_you_mean(name, EVENTS)}; the events are {', '.join(EVENTS)}"
+                )
         callbacks.append(one if isinstance(one, Callback) else Function(one))
     return callbacks

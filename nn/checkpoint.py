@@ -8,10 +8,11 @@
 A file is written whole or not at all, and checked wholly before anything is assigned. It is never executed: no pickle.
 
     format, version   "scalar-autograd checkpoint", 1
+    checksum          CRC-32 of all that comes after its line; without that line nothing is compared
     step              whole steps so far
     parameters        name -> number, as `model.named_parameters()` has them
     optimizer         what `optimizer.state()` gives
-    training          epoch, order and sums of the epoch under way, history, states of callbacks
+    training          epoch, fingerprint of the data, order and sums of the epoch under way, history, states of callbacks
     random            states of the random sources: the module `random`, fit's `rng` and every random.Random in the model
 """
 
@@ -25,6 +26,7 @@ import random
 import re
 import signal
 import warnings
+import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import fields
@@ -49,7 +51,7 @@ Task = tuple[Callable[[Any], object], Any, Any]  # what takes over a state, the 
 FORMAT, VERSION = "scalar-autograd checkpoint", 1
 BEGINNING = f'{{"format": "{FORMAT}"'  # by this a checkpoint is known again, also if the rest is damaged
 MOST_BYTES, BYTES_PER_PARAMETER = 50_000_000, 1_000  # a larger file is not read
-KEYS = {"format", "version", "step", "parameters", "optimizer", "training", "random"}
+KEYS = {"format", "version", "checksum", "step", "parameters", "optimizer", "training", "random"}
 SPECIAL = {"inf", "-inf", "nan"}  # what a measured loss may be, as texts since JSON has no such numbers
 
 
@@ -65,6 +67,8 @@ def save(path: Path, model: Module, optimizer: Optimizer | None = None, training
     Raises CheckpointError, naming it, for something that is not a finite number, and OSError if the file cannot be
     written or what stands there is not a checkpoint.
     """
+    if isinstance(path, Module):
+        raise TypeError("save(path, model) takes the path first")
     text = as_text(model, optimizer, training)
     check_replaceable(path)
     return write_file(path, text)
@@ -76,6 +80,8 @@ def load(path: Path, model: Module, optimizer: Optimizer | None = None) -> None:
     Raises FileNotFoundError, or another OSError, if there is no such file; CheckpointError, saying what was found and
     what to do, if it is not what `save` wrote for such a model. After an error everything is as it was.
     """
+    if isinstance(path, Module):
+        raise TypeError("load(path, model) takes the path first")
     name, content = os.fsdecode(path), read(path, len(model.named_parameters()))
     with blaming(name):
         assign(content, model, optimizer)
@@ -163,20 +169,22 @@ def check_replaceable(path: Path) -> None:
 
 
 def random_sources(model: Module, rng: Any) -> dict[str, Any]:
-    """Name -> source of random numbers, each once, for all whose state can be kept."""
+    """Those of the candidates whose state can be kept."""
     return {name: source for name, source in candidates(model, rng).items() if state_of(source) is not None}
 
 
 def candidates(model: Module, rng: Any) -> dict[str, Any]:
-    found: dict[str, Any] = {"module random": random}
-    if rng is not None:
-        found["rng of fit"] = rng
+    """Name -> source of random numbers, each once, under its first name."""
+    named = [("module random", random), ("rng of fit", rng)]
     for path, part in model.named_modules():
         for key, x in vars(part).items():
-            if isinstance(x, random.Random) or (key == "rng" and x is not None):
-                found[f"{path}.{key}" if path else key] = x
-    once = {id(source): (name, source) for name, source in reversed(found.items())}
-    return dict(sorted(once.values(), key=lambda item: list(found).index(item[0])))
+            if isinstance(x, random.Random) or key == "rng":
+                named.append((f"{path}.{key}" if path else key, x))
+    found: dict[str, Any] = {}
+    for name, source in named:
+        if source is not None and all(source is not other for other in found.values()):
+            found[name] = source
+    return found
 
 
 def state_of(source: Any) -> Any:
@@ -194,8 +202,6 @@ def as_text(model: Module, optimizer: Optimizer | None, training: Training | Non
     if training is not None:
         optimizer = optimizer or training.optimizer
     content: dict[str, Any] = {
-        "format": FORMAT,
-        "version": VERSION,
         "step": training.step if training is not None else optimizer.steps if optimizer is not None else 0,
         "parameters": {name: number(name, p.data) for name, p in named(model, optimizer)},
     }
@@ -204,7 +210,8 @@ def as_text(model: Module, optimizer: Optimizer | None, training: Training | Non
     if training is not None:
         content["training"] = plain("training", training_state(training))
         content["random"] = random_states(training)
-    return "{" + ",\n".join(f'"{key}": {lines(part)}' for key, part in content.items()) + "}"
+    text = ",\n".join(f'"{key}": {lines(part)}' for key, part in content.items()) + "}"
+    return f'{BEGINNING},\n"version": {VERSION},\n"checksum": {zlib.crc32(text.encode())},\n{text}'
 
 
 def lines(part: Any) -> str:
@@ -246,11 +253,20 @@ def training_state(training: Training) -> dict[str, Any]:
         "epoch": training.epoch,
         "examples": len(training.examples),
         "batch_size": training.batch_size,
+        "data": training.fingerprint,
         "order": training.order,
         "sums": list(training.sums),
         "history": {key: figures_as_json(getattr(history, key)) for key in lists_of(history)},
         "callbacks": [[type(one).__name__, state] for one in training.callbacks if (state := one.state())],
     }
+
+
+def fingerprint(examples: Sequence[Any], targets: Sequence[Any]) -> int | None:
+    """CRC-32 of the data, by which they are known again; None of what is not numbers, texts and lists of them."""
+    try:
+        return zlib.crc32(json.dumps([list(examples), list(targets)]).encode())
+    except (TypeError, ValueError):
+        return None
 
 
 def lists_of(history: History) -> list[str]:
@@ -315,6 +331,9 @@ def read(path: Path, parameters: int) -> dict[str, Any]:
         whole("step", content["step"])
         if not isinstance(content["parameters"], dict):
             raise damaged(f"its parameters are {content['parameters']!r:.80}, not names with numbers")
+        if "checksum" in content:
+            rest = data[data.find(b"\n", data.find(b'"checksum"')) + 1 :]
+            content["intact"] = content.pop("checksum") == zlib.crc32(rest)
     return content
 
 
@@ -392,6 +411,11 @@ def assign(
     if training is not None:
         more, finish = progress(content, training)
         tasks += more
+    if not content.get("intact", True):  # said last: whatever else is wrong says more
+        raise CheckpointError(
+            "it is not what was saved, since the checksum differs: it is damaged, take another copy; if you changed it on "
+            'purpose, delete the line "checksum"'
+        )
     done: list[tuple[Callable[[Any], object], Any]] = []
     with Interrupts(WHOLE) as interrupts:
         try:
@@ -454,7 +478,7 @@ def some(words: Sequence[str], most: int = 3) -> str:
 def progress(content: dict[str, Any], training: Training) -> tuple[list[Task], Callable[[], None]]:
     """How far a training was, checked: what its callbacks take over, and a function that assigns the rest, without fail."""
     state, step, per_epoch = content["training"], content["step"], training.history.steps_per_epoch
-    keys = ("epoch", "examples", "batch_size", "order", "sums", "history", "callbacks")
+    keys = ("epoch", "examples", "batch_size", "data", "order", "sums", "history", "callbacks")
     if not isinstance(state, dict) or set(state) != set(keys):
         raise damaged(f"training should have {', '.join(keys)}")
     for key, given in (("examples", len(training.examples)), ("batch_size", training.batch_size)):
@@ -462,6 +486,10 @@ def progress(content: dict[str, Any], training: Training) -> tuple[list[Task], C
             raise CheckpointError(
                 f"it was saved with {key} = {state[key]}, and here it is {given}: resume with the same data and batch_size"
             )
+    if None not in (state["data"], training.fingerprint) and state["data"] != training.fingerprint:
+        raise CheckpointError(
+            "it was saved with other examples or targets: resume with the same data, made by the same seed"
+        )
     epoch = whole("epoch", state["epoch"])
     if not epoch * per_epoch <= step <= (epoch + 1) * per_epoch:
         raise damaged(f"step {step} does not lie in epoch {epoch + 1}, of {counted(per_epoch, 'step')} each")

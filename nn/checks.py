@@ -8,16 +8,16 @@ from collections.abc import Iterable
 from typing import Any
 
 from autograd import Value
+from autograd.numeric import is_number
 from nn import init as initialisation
 from nn.words import did_you_mean
 
 
 def whole(name: str, number: Any, least: int = 0) -> int:
     """`number` as an int of at least `least`, or an error that names the argument."""
-    try:
-        count = operator.index(number)
-    except TypeError:
-        raise TypeError(f"{name} must be a whole number, got {number!r}") from None
+    if isinstance(number, bool) or not hasattr(number, "__index__"):
+        raise TypeError(f"{name} must be a whole number, got {number!r}")
+    count = operator.index(number)
     if count < least:
         raise ValueError(f"{name} must be at least {least}, got {count}")
     return count
@@ -52,25 +52,33 @@ def source(rng: Any) -> initialisation.Source:
     return rng
 
 
-def mistake_in(inputs: Iterable[Any]) -> str:
+def mistake_in(inputs: Iterable[Any], what: str = "input", about_many: str = "") -> str:
     """Where the first input stands that is neither a number nor a Value, and what to do; "" if there is none."""
     for position, x in enumerate(inputs):
-        if mistake := mistake_of(x, "; call the network with one example at a time"):
-            return f"input {position} (counted from 0) is {mistake}"
+        if mistake := mistake_of(x, about_many):
+            return f"{what} {position} (counted from 0) is {mistake}"
     return ""
+
+
+def mistake_within(nested: Any, place: str = "") -> str:
+    """The same for lists and arrays of inputs, however nested; the place is that of an index, "x[2][0]"."""
+    if hasattr(nested, "tolist"):
+        nested = nested.tolist()
+    if isinstance(nested, (list, tuple)):
+        return next(filter(None, (mistake_within(x, f"{place}[{i}]") for i, x in enumerate(nested))), "")
+    mistake = mistake_of(nested, "; write a list or an array")
+    return f"x{place} is {mistake}" if mistake else ""
 
 
 def mistake_of(x: Any, about_many: str = "") -> str:
     """What `x` is and what to do, if it is neither a number nor a Value; "" if it is one. `about_many` is for a list."""
-    try:
-        isinstance(x, Value) or Value(x)
+    if isinstance(x, Value) or is_number(x):
         return ""
-    except TypeError:
-        kind = type(x).__name__
-        if kind.startswith("bool"):
-            advice = "; write int(x) or float(x)"
-        elif isinstance(x, str | bytes):
-            advice = "; float(x) reads a number from text"
-        else:
-            advice = about_many if hasattr(x, "__len__") else ""
-        return f"{x!r:.80}, of type {kind}{advice}"
+    kind = type(x).__name__
+    if kind.startswith("bool"):
+        advice = "; write int(x) or float(x)"
+    elif isinstance(x, str | bytes):
+        advice = "; float(x) reads a number from text"
+    else:
+        advice = about_many if hasattr(x, "__len__") else ""
+    return f"{x!r:.80}, of type {kind}{advice}"

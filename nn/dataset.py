@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
+from nn import checks
 from nn.words import counted
 
 __all__ = ["DataError", "Dataset", "Standardizer", "Task", "batches", "split"]
@@ -33,7 +34,7 @@ class DataError(ValueError):
         self.columns = tuple(columns)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Dataset:
     """Examples and what should be predicted of each.
 
@@ -71,6 +72,11 @@ class Dataset:
     def __len__(self) -> int:
         return len(self.examples)
 
+    def __repr__(self) -> str:
+        kind = f"{len(self.class_names)} classes" if self.class_names else "regression"
+        features = counted(len(self.feature_names), "feature")
+        return f"<Dataset {self.name!r}: {counted(len(self), 'example')} of {features}, {kind}>"
+
     def take(self, indices: Iterable[int]) -> Dataset:
         """The examples at these positions, in this order."""
         chosen = list(indices)
@@ -98,6 +104,8 @@ def split(dataset: Dataset, held_out: float = 0.2, seed: int = 0) -> tuple[Datas
     Classes keep their shares in both parts, as nearly as whole examples allow, and every class is in both.
     Raises ValueError if `held_out` is not between 0 and 1, or if a class (or the whole) has fewer than two examples.
     """
+    if not isinstance(dataset, Dataset):
+        raise TypeError(f"split takes a Dataset, such as moons() or load_csv(...); got {dataset!r:.80}")
     if not 0 < held_out < 1:
         raise ValueError(f"held_out is the share of examples kept for testing, above 0 and below 1; got {held_out!r}")
     if not len(dataset):
@@ -142,8 +150,7 @@ def batches(
         raise ValueError(f"{len(examples)} examples but {len(targets)} targets: give one target each")
     if len(examples) == 0:
         raise ValueError("no examples: give at least one")
-    if size < 1:
-        raise ValueError(f"size is how many examples make a batch, at least 1; got {size!r}")
+    size = checks.whole("size", size, 1)
     order = list(range(len(examples)))
     (random.Random(rng) if isinstance(rng, int) else rng or random).shuffle(order)
     parts = [order[start : start + size] for start in range(0, len(order), size)]
@@ -162,11 +169,14 @@ class Standardizer:
     scales: tuple[float, ...]
 
     @classmethod
-    def of(cls, rows: Sequence[Sequence[float]]) -> Standardizer:
-        """The standardizer of these rows (divisor n). Raises ValueError if there are none, their lengths differ, or a
-        feature has numbers that are not finite, or too large to add up."""
+    def of(cls, rows: Dataset | Sequence[Sequence[float]]) -> Standardizer:
+        """The standardizer of these rows, or of a Dataset's examples (divisor n). Raises ValueError if there are none, their
+        lengths differ, or a feature has numbers that are not finite, or too large to add up."""
+        rows = rows.examples if isinstance(rows, Dataset) else rows
         if len(rows) == 0:
             raise ValueError("no rows to standardize by: give at least one")
+        if len(lengths := set(map(len, rows))) != 1:
+            raise ValueError(f"the rows have different numbers of features: {sorted(lengths)}")
         means, scales = [], []
         for feature, column in enumerate(zip(*rows, strict=True)):
             constant = min(column) == max(column)  # whose computed mean may be another number, by rounding
@@ -186,8 +196,14 @@ class Standardizer:
 
     def __call__(self, row: Sequence[float]) -> list[float]:
         """One standardized row. Raises ValueError if it has another number of features."""
+        self._check(row)
         return [(x - mean) / scale for x, mean, scale in zip(row, self.means, self.scales, strict=True)]
 
     def inverse(self, row: Sequence[float]) -> list[float]:
-        """The row that this standardized one came from."""
+        """The row that this standardized one came from. Raises ValueError as a call does."""
+        self._check(row)
         return [x * scale + mean for x, mean, scale in zip(row, self.means, self.scales, strict=True)]
+
+    def _check(self, row: Sequence[float]) -> None:
+        if len(row) != len(self.means):
+            raise ValueError(f"this standardizer is for rows of {counted(len(self.means), 'feature')}, got {len(row)}")

@@ -15,7 +15,7 @@ from autograd.drawing.palette import PALETTE
 try:
     from matplotlib import style
     from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.colors import LinearSegmentedColormap
+    from matplotlib.colors import LinearSegmentedColormap, to_rgb
     from matplotlib.figure import Figure
 except ImportError:
     raise ImportError(
@@ -23,7 +23,7 @@ except ImportError:
         name="matplotlib",
     ) from None
 
-__all__ = ["MARKERS", "Colours", "Picture", "Theme", "canvas", "plain"]
+__all__ = ["MARKERS", "Colours", "Picture", "Theme", "canvas"]
 
 Theme = Literal["light", "dark"]
 SHADES = {"light": 0, "dark": 1}
@@ -45,7 +45,7 @@ CLASSES = [  # (in light, in dark): told apart without seeing red or green, the 
 
 
 class Colours:
-    """The palette in one shade: `colours["data"]`; of a class or a line, `colours.of(3)`; and a scale of two colours."""
+    """The palette in one shade: `colours["data"]`; of a class or a line, `colours.of(3)`; and scales of two colours."""
 
     def __init__(self, theme: Theme) -> None:
         if theme not in SHADES:
@@ -58,10 +58,19 @@ class Colours:
     def of(self, index: int) -> str:
         return CLASSES[index % len(CLASSES)][self.shade]
 
-    def diverging(self, low: str, high: str) -> Any:
-        """From one colour over that of the paper to another; what is not finite is red."""
-        scale = LinearSegmentedColormap.from_list("diverging", [low, self["paper"], high])
+    def diverging(self, low: str, high: str, strength: float = 1.0) -> Any:
+        """From one colour over that of the paper to another; what is not finite is red.
+
+        The colours at the ends are mixed with that of the paper: transparent ones would show where areas meet.
+        """
+        paper = to_rgb(self["paper"])
+        ends = [[strength * c + (1 - strength) * p for c, p in zip(to_rgb(end), paper)] for end in (low, high)]
+        scale = LinearSegmentedColormap.from_list("diverging", [ends[0], paper, ends[1]])
         return scale.with_extremes(bad=self["wrong"])
+
+    def marker(self, index: int) -> str:
+        """The shape of a class's points."""
+        return MARKERS[index % len(MARKERS)]
 
     def rc(self) -> dict[str, Any]:
         """matplotlib's settings for a picture in these colours."""
@@ -129,9 +138,3 @@ def canvas(
     picture = Picture(theme=theme, figsize=size)
     with picture.styled():
         yield picture, list(picture.subplots(rows, columns, squeeze=False, **keywords).flat), colours
-
-
-def plain(text: object) -> str:
-    """A user's text as matplotlib should show it: dollars are no formula, and a legend also takes a leading underscore."""
-    shown = str(text).replace("$", r"\$")
-    return f"\u200b{shown}" if shown.startswith("_") else shown

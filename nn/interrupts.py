@@ -19,10 +19,11 @@ class Interrupts:
     At first, and at the end, it is held; in between `interrupts.free()` lets it through at any moment, except in parts:
 
     with interrupts.held(WHOLE):    until the part is done
-    with interrupts.held(ONCE):     until the part is done, or Ctrl-C is pressed again
+    with interrupts.held(ONCE):     until the part is done, or Ctrl-C is pressed again. If the part goes on after that, for
+                                    it had a `fit` of its own which that ended, the first is let through when it is done
 
-    Once it has raised an exception, or a held part has, the rest of the block, which is the tidying up, is held ONCE. A
-    Ctrl-C that still waits at the end of the block is `waiting`. Outside the main thread, where none arrives, nothing is
+    Once an exception has left a part, the rest of the block, which is the tidying up, is held ONCE. A Ctrl-C that still
+    waits at the end of the block is `waiting`. Outside the main thread, where none arrives, nothing is
     done.
     """
 
@@ -46,7 +47,6 @@ class Interrupts:
         if self.level == WHOLE or (self.level == ONCE and not self.waiting):
             self.waiting = True
             return
-        self.waiting = False
         try:
             self.former(number, frame)
         except BaseException:
@@ -57,6 +57,7 @@ class Interrupts:
         """From here on it is let through; one that waits is so at once."""
         self.level = FREE
         if self.waiting:
+            self.waiting = False
             self.arrived(signal.SIGINT, None)
 
     @contextmanager
@@ -67,7 +68,7 @@ class Interrupts:
         try:
             yield
         except BaseException:
-            self.level = ONCE
+            self.level, self.waiting = ONCE, False
             raise
         if before == FREE:
             self.free()

@@ -71,12 +71,12 @@ class Linear(Module):
 
     def _example(self, inputs: Any, where: str) -> Inputs:
         nin = len(self.weight[0])
-        advice = f"give {nin} numbers or Values, or a batch of such examples"
         if not isinstance(inputs, (list, Inputs)):
             raise ValueError(f"{self!r} takes a batch as a list of lists; {where} (counted from 0) is {inputs!r:.80}")
         if len(inputs) != nin:
-            got = f"{where} (counted from 0) has" if where else "got"
-            raise ValueError(f"{self!r} takes {counted(nin, 'input')}, {got} {len(inputs)}: {advice}")
+            got = f"{where} (counted from 0) has {len(inputs)}" if where else f"got {len(inputs) or 'an empty list'}"
+            advice = checks.mistake_in(inputs) or f"give {nin} numbers or Values, or a batch of such examples"
+            raise ValueError(f"{self!r} takes {counted(nin, 'input')}, {got}: {advice}")
         return _values(self, inputs, self.weight[0][0], f"{where}, input" if where else "input")
 
     def __repr__(self) -> str:
@@ -163,7 +163,7 @@ class Conv2d(Module):
             hint = "; write [image] for an image with one channel" if levels == 2 and len(self.weight[0]) == 1 else ""
             raise ValueError(
                 f"{self!r} takes an image as [channel][row][column], or a batch as a list of images, so lists nested "
-                f"3 or 4 levels deep; got {counted(levels, 'level')}{hint}"
+                f"3 or 4 levels deep; got {_depth(nested, levels)}{hint}"
             )
         if levels == 3:
             return self._image(nested, "")
@@ -243,7 +243,7 @@ class Flatten(Module):
         if found not in (self.levels, self.levels + 1):
             raise ValueError(
                 f"{self!r} takes lists nested {counted(self.levels, 'level')} deep, or a batch of such; got "
-                f"{counted(found, 'level')} of nesting: choose levels= as deep as one example"
+                f"{_depth(nested, found)}: choose levels= as deep as one example"
             )
         return self._flat(nested, self.levels) if found == self.levels else [self._flat(y, self.levels) for y in nested]
 
@@ -287,7 +287,7 @@ class Dropout(Module):
         if not self.training or self.p == 0:
             return x
         draw, scale = checks.source(self.rng).random, 1 / (1 - self.p)
-        return each(lambda number: number * (scale if draw() >= self.p else 0.0), x)
+        return each(self, lambda number: number * (scale if draw() >= self.p else 0.0), x)
 
     def __repr__(self) -> str:
         return f"Dropout({self.p!r})"
@@ -364,7 +364,7 @@ def _as_lists(x: Any) -> Any:
     """Tuples, arrays and iterators as lists, nested as they are; Inputs, Values and all else unchanged."""
     if hasattr(x, "tolist"):  # NumPy's: of Values it makes lists of Values
         x = x.tolist()
-    if isinstance(x, (Inputs, Value, str, bytes, dict)) or not hasattr(x, "__iter__"):
+    if isinstance(x, (Inputs, Value, str, bytes, dict, set)) or not hasattr(x, "__iter__"):
         return x
     return [y if type(y) is Value or type(y) is float else _as_lists(y) for y in x]
 
@@ -378,6 +378,13 @@ def _levels(nested: Any) -> int:
     return levels
 
 
+def _depth(nested: Any, levels: int) -> str:
+    """What was given in place of lists of another depth."""
+    if levels == 0:
+        return f"{nested!r:.80}, of type {type(nested).__name__}"
+    return counted(levels, "level") if nested else "an empty list"
+
+
 def _values(part: Module, numbers: list[Any] | Inputs, like: Value, place: str) -> Inputs:
     """A row of numbers and Values as Values; `place` says what a single one is called in an error."""
     if type(numbers) is Inputs:
@@ -385,11 +392,7 @@ def _values(part: Module, numbers: list[Any] | Inputs, like: Value, place: str) 
     try:
         return Inputs.of([x if isinstance(x, Value) else constant(x, like) for x in numbers])
     except TypeError:
-        position = next(i for i, x in enumerate(numbers) if checks.mistake_of(x))
-        mistake = checks.mistake_of(numbers[position])
-        raise TypeError(
-            f"{part!r} takes numbers and Values; {place} {position} (counted from 0) is {mistake}"
-        ) from None
+        raise TypeError(f"{part!r} takes numbers and Values; {checks.mistake_in(numbers, place)}") from None
 
 
 def _overlap(start: int, size: int, length: int) -> tuple[slice, slice]:

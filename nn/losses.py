@@ -19,7 +19,8 @@ from typing import Any, Protocol
 
 import autograd
 from autograd import Value
-from autograd.numeric import is_number as _is_number
+from autograd.numeric import is_number
+from nn import checks
 
 __all__ = [
     "binary_cross_entropy",
@@ -195,7 +196,7 @@ def _squares(name: str, output: Any, target: Any) -> list[Any]:
     if _is_sequence(output):
         _check_lengths(name, output, target)
         pairs = list(zip(output, target, strict=True))
-    differences = [y - t for y, t in pairs]
+    differences = [_checked(name, "output", y) - _checked(name, "target", t) for y, t in pairs]
     return [difference * difference for difference in differences]
 
 
@@ -257,7 +258,9 @@ def softmax_cross_entropy(scores: Any, target: Any) -> Any:
     lengths; TypeError for a target that is neither index nor sequence.
     """
     scores, weights = _scores_and_weights("softmax_cross_entropy", scores, target)
-    return _expected(weights, lambda k: autograd.softmax_cross_entropy(scores, k))
+    best = next(iter(weights)) if len(weights) == 1 else _greatest(scores)
+    least = autograd.softmax_cross_entropy(scores, best)  # another class costs more by as much as its score is lower
+    return _expected(weights, lambda k: least if k == best else least + (scores[best] - scores[k]))
 
 
 @batched(_by_scores, correct=is_correct)
@@ -312,9 +315,12 @@ def hinge(output: Any, target: Any) -> Any:
     """
     output = _single(output)
     if not _is_sequence(output):
-        if target not in (-1, 1):
-            raise ValueError(f"hinge of one score takes the target -1 or +1, got {target!r}: relabel the two classes")
-        return autograd.relu(1 - target * output)
+        if not is_number(target) or target not in (-1, 1):
+            raise ValueError(
+                f"hinge of one score takes the target -1 or +1, got {target!r}: relabel the two classes (a Dataset has "
+                "`signs`)"
+            )
+        return autograd.relu(1 - target * _checked("hinge", "output", output))
     scores, right = _checked_scores("hinge", output), _index("hinge", len(output), target)
     return autograd.sum([autograd.relu(1 + s - scores[right]) for k, s in enumerate(scores) if k != right])
 
@@ -346,14 +352,11 @@ def _penalised(name: str, parameters: Iterable[Any]) -> list[Any]:
         raise TypeError(f"{name} takes an iterable of Values, such as model.parameters(); got {parameters!r:.80}")
     if not (values := list(parameters)):
         raise ValueError(f"{name} got no parameters: the iterable is empty (a generator that was used up already?)")
-    for index, value in enumerate(values):
-        if not isinstance(value, Value) and not _is_number(value):
-            raise TypeError(f"{name} takes Values, got at {index} {value!r:.80}: give model.parameters()")
-    return values
+    return [_checked(name, "parameter", value) for value in values]
 
 
 def _strength(name: str, strength: float) -> float:
-    if not (_is_number(strength) and 0 <= strength < math.inf):
+    if not (is_number(strength) and 0 <= strength < math.inf):
         raise ValueError(f"{name} takes as strength a finite number of at least 0, got {strength!r}")
     return strength
 
@@ -362,21 +365,23 @@ def _strength(name: str, strength: float) -> float:
 
 
 def _expected(weights: dict[int, Any], cost: Callable[[int], Any]) -> Any:
-    """The sum of weight * cost(k). A cost whose weight is a plain 0 is left out: it may be infinite."""
-    wanted = {k: weight for k, weight in weights.items() if weight != 0}
-    if list(wanted.values()) == [1]:
-        return cost(*wanted)
-    return autograd.dot(list(wanted.values()), [cost(k) for k in wanted])
+    """The sum of weight * cost(k)."""
+    if list(weights.values()) == [1]:
+        return cost(*weights)
+    return autograd.dot(list(weights.values()), [cost(k) for k in weights])
+
+
+def _wanted(weights: Iterable[Any]) -> dict[int, Any]:
+    """The weight of each answer, but for those that are a plain 0: what they cost may be infinite."""
+    return {k: weight for k, weight in enumerate(weights) if weight != 0}
 
 
 def _two_weights(name: str, target: Any) -> dict[int, Any]:
     """How much the answers 0 and 1 weigh."""
-    if not isinstance(target, Value) and not _is_number(target):
-        raise TypeError(f"{name} takes as target a number from 0 to 1, got {target!r} ({type(target).__name__})")
-    if not 0 <= _number(target) <= 1:
+    if not 0 <= _number(_checked(name, "target", target)) <= 1:
         hint = ": relabel the two classes, or take hinge, which has -1 and +1" if _number(target) == -1 else ""
         raise ValueError(f"{name} takes a target from 0 to 1, got {target!r}{hint}")
-    return {0: 1 - target, 1: target}
+    return _wanted((1 - target, target))
 
 
 def _scores_and_weights(name: str, scores: Any, target: Any) -> tuple[list[Any], dict[int, Any]]:
@@ -385,35 +390,34 @@ def _scores_and_weights(name: str, scores: Any, target: Any) -> tuple[list[Any],
         scores = _checked_scores(name, scores)
         return scores, {_index(name, len(scores), target): 1}
     _check_lengths(name, scores, target)
-    weights = dict(enumerate(target))
-    for k, weight in weights.items():
-        if not isinstance(weight, Value) and not _is_number(weight):
-            raise TypeError(
-                f"{name} got as weight of class {k} {weight!r} ({type(weight).__name__}), expected a number"
-            )
-        if not 0 <= _number(weight) < math.inf:
+    for k, weight in enumerate(target):
+        if not 0 <= _number(_checked(name, f"weight of class {k}", weight)) < math.inf:
             raise ValueError(
                 f"{name} got the weight {weight!r} for class {k}: a distribution has finite weights of 0 or more "
                 "(the first argument is the output, the second the target)"
             )
-    if not any(_number(weight) > 0 for weight in weights.values()):
+    if not any(_number(weight) > 0 for weight in target):
         raise ValueError(f"{name} got a distribution without a weight above 0: give the right class a 1")
-    return list(scores), weights
+    return _checked_scores(name, scores), _wanted(target)
 
 
 def _checked_scores(name: str, scores: Any) -> list[Any]:
     """One score per class, at least one, as a list."""
     if isinstance(scores, Value) or not hasattr(scores, "__iter__"):
-        raise TypeError(f"{name} needs a sequence with one score per class, got {scores!r}")
+        hint = ""
+        if name == "softmax_cross_entropy" and isinstance(scores, Value):
+            hint = ": of one score take hinge or binary_cross_entropy_with_logits, of a quantity half_squared_error"
+        raise TypeError(f"{name} needs a sequence with one score per class, got {scores!r}{hint}")
     if not (scores := list(scores)):
         raise ValueError(f"{name} got 0 scores: give one per class")
-    return scores
+    return [score if isinstance(score, Value) else _checked(name, "score", score) for score in scores]
 
 
 def _index(name: str, classes: int, target: Any) -> int:
     """A target that is the index of a class, as an int."""
     if isinstance(target, bool) or not hasattr(target, "__index__"):
-        raise TypeError(f"{name} needs the index of the right class as an int, got {target!r}")
+        hint = ": write int(target)" if isinstance(target, float) and target.is_integer() else ""
+        raise TypeError(f"{name} needs the index of the right class as an int, got {target!r}{hint}")
     if not 0 <= target < classes:
         raise ValueError(f"{name} got target {target} for {classes} scores: it must be 0 to {classes - 1}")
     return int(target.__index__())
@@ -433,9 +437,14 @@ def _one_number(name: str, output: Any) -> Any:
     output = _single(output)
     if _is_sequence(output):
         raise ValueError(f"{name} compares one number with a target, got {_shape(output)}: give as many targets")
-    if not isinstance(output, Value) and not _is_number(output):
-        raise TypeError(f"{name} takes a Value or a number as output, got {output!r} ({type(output).__name__})")
-    return output
+    return _checked(name, "output", output)
+
+
+def _checked(name: str, what: str, x: Any) -> Any:
+    """x, which must be a number or a Value."""
+    if mistake := checks.mistake_of(x):
+        raise TypeError(f"{name} takes as {what} a number or a Value, got {mistake}")
+    return x
 
 
 def _total(xs: list[Any]) -> Any:
@@ -454,7 +463,7 @@ def _single(x: Any) -> Any:
 
 def _is_sequence(x: Any) -> bool:
     """True for lists, tuples and arrays; False for numbers and Values (arrays of no dimension included)."""
-    return hasattr(x, "__len__") and getattr(x, "ndim", 1) > 0 and not isinstance(x, str)
+    return hasattr(x, "__len__") and getattr(x, "ndim", 1) > 0 and not isinstance(x, (str, bytes, dict, set))
 
 
 def _shape(x: Any) -> str:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any, Self
 
 from autograd import Value
 from autograd.naming import contents, scoped_method, walk
 
-__all__ = ["Module"]
+__all__ = ["Module", "in_mode"]
 
 
 class Module:
@@ -46,7 +47,8 @@ class Module:
 
     def __call__(self, *inputs: Any) -> Any:
         """What the module makes of its inputs; every subclass that is called defines it."""
-        raise NotImplementedError(f"{type(self).__name__} must define __call__")
+        hint = ": give its forward that name" if hasattr(self, "forward") else ""
+        raise NotImplementedError(f"{type(self).__name__} must define __call__{hint}")
 
     def parameters(self) -> list[Value]:
         """Every parameter, once, in the order in which the attributes were first set.
@@ -92,6 +94,26 @@ class Module:
     def eval(self) -> Self:
         """The same as `train(False)`: from now on the module is used, not trained."""
         return self.train(False)
+
+
+@contextmanager
+def in_mode(model: Any, training: bool) -> Iterator[None]:
+    """The model and all in it are in training within the block, or not, and as they were after it.
+
+    What is no Module has no mode, and is left alone.
+    """
+    parts = [part for _, part in model.named_modules()] if isinstance(model, Module) else []
+    modes = [vars(part).get("training") for part in parts]
+    try:
+        for part in parts:
+            part.training = training
+        yield
+    finally:
+        for part, mode in zip(parts, modes, strict=True):
+            if mode is None:
+                vars(part).pop("training", None)  # it was the class's
+            else:
+                part.training = mode
 
 
 def _parameters_in(things: Iterable[Any], seen: dict[int, Any]) -> Iterator[Value]:

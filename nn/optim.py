@@ -23,6 +23,8 @@ from nn.words import counted
 
 __all__ = ["SGD", "Adam", "AdamW", "Optimizer", "RMSprop", "clip_norm", "clip_value"]
 
+Rows = Iterable[Any]  # one per parameter
+
 
 class Optimizer:
     """What optimisers share: the checked list of `parameters`, the learning rate, whole steps, and state to be saved.
@@ -34,16 +36,18 @@ class Optimizer:
     Attributes: `parameters`, `lr`, `weight_decay` (which each rule applies in its own way), `schedule`, `steps` (how many
     were taken).
 
-    An optimiser of your own defines `update(x, grad, lr)`, which returns the new number of one parameter. If it remembers
-    something about each parameter, its class names that in `kept`: the base class keeps a list of one number per parameter
-    under each name, 0 at first, hands `update` the numbers of this parameter, and saves them with the rest of its state.
+    An optimiser of your own defines `update(lr, rows)`, which goes through the parameters, a row (x, grad) for each, and
+    yields the new x of each. If it remembers something about each parameter, its class names that in `kept`: the base
+    class keeps a list of one number per parameter under each name, 0 at first, adds these numbers to the rows, takes the
+    new ones with the new x, and saves them with the rest of its state.
 
         class Momentum(Optimizer):
             kept = ("velocities",)
 
-            def update(self, x, grad, lr, velocity):
-                velocity = 0.9 * velocity + grad
-                return x - lr * velocity, velocity
+            def update(self, lr, rows):
+                for x, grad, velocity in rows:
+                    velocity = 0.9 * velocity + grad
+                    yield x - lr * velocity, velocity
 
     It may instead override `step()`, and then adds 1 to `steps` itself.
 
@@ -75,25 +79,28 @@ class Optimizer:
         """
         return self.lr if self.schedule is None else self.lr * checked_factor(self.schedule, self.steps)
 
-    def update(self, x: Any, grad: Any, lr: float, *kept: Any) -> Any:
-        """The new number of one parameter, after it the new number of everything `kept`."""
-        raise NotImplementedError(f"{type(self).__name__} must define update(x, grad, lr) or step()")
+    def update(self, lr: float, rows: Rows) -> Rows:
+        """From a row (x, grad, *kept) for each parameter its new number, followed by the new number of everything kept."""
+        raise NotImplementedError(f"{type(self).__name__} must define update(lr, rows) or step()")
 
     def step(self) -> None:
         """Change every parameter's `data` once, by its `grad`.
 
         Everything is computed before anything is assigned: whatever is raised, nothing has changed.
         """
-        lr = self.learning_rate
-        grads = _gradients(self.parameters)
-        kept = zip(*(getattr(self, name) for name in self.kept)) if self.kept else [()] * len(grads)
-        rows = [self.update(p.data, grad, lr, *row) for p, grad, row in zip(self.parameters, grads, kept, strict=True)]
-        columns = list(zip(*rows)) if set(map(type, rows)) == {tuple} else [rows]
-        if len(columns) != 1 + len(self.kept) or not _are_numbers(columns[0]):
-            promised = ", ".join(["x", *self.kept])
-            raise TypeError(f"{type(self).__name__}.update must return {promised} as numbers, got {rows[0]!r:.200}")
-        numbers, *after = map(list, columns)
-        self._assign(numbers, self.steps + 1, dict(zip(self.kept, after)))
+        numbers, grads = [p.data for p in self.parameters], _gradients(self.parameters)
+        rows = zip(numbers, grads, *(getattr(self, name) for name in self.kept), strict=True)
+        after = list(self.update(self.learning_rate, rows) or ())
+        try:
+            columns = [list(column) for column in zip(*after, strict=True)] if self.kept else [after]
+        except (TypeError, ValueError):  # rows that are no tuples, or not of one length
+            columns = []
+        if len(columns) != 1 + len(self.kept) or len(after) != len(numbers) or not _are_numbers(columns[0]):
+            raise TypeError(
+                f"{type(self).__name__}.update must yield {', '.join(['x', *self.kept])} as numbers for each of the "
+                f"{counted(len(numbers), 'parameter')}; it gave {after!r:.200}"
+            )
+        self._assign(columns[0], self.steps + 1, dict(zip(self.kept, columns[1:])))
 
     def zero_grad(self) -> None:
         """Set every parameter's `grad` to 0."""
@@ -215,12 +222,14 @@ class SGD(Optimizer):
             raise ValueError("nesterov looks ahead along the velocity: give it a momentum above 0, such as 0.9")
         self.nesterov = bool(nesterov)
 
-    def update(self, x: Any, grad: Any, lr: float, velocity: Any) -> Any:
-        slope = grad + self.weight_decay * x
-        if self.momentum == 0:
-            return x - lr * slope, velocity
-        velocity = self.momentum * velocity + slope
-        return x - lr * (slope + self.momentum * velocity if self.nesterov else velocity), velocity
+    def update(self, lr: float, rows: Rows) -> Rows:
+        decay, momentum, nesterov = self.weight_decay, self.momentum, self.nesterov
+        for x, grad, velocity in rows:
+            move = slope = grad + decay * x
+            if momentum:
+                velocity = momentum * velocity + slope
+                move = slope + momentum * velocity if nesterov else velocity
+            yield x - lr * move, velocity
 
 
 class Adam(Optimizer):
@@ -260,15 +269,17 @@ class Adam(Optimizer):
         )
         self.eps = _checked("eps", eps, above=0.0)
 
-    def update(self, x: Any, grad: Any, lr: float, mean: Any, square: Any) -> Any:
-        return self._moved(x, grad + self.weight_decay * x, lr, mean, square)
+    def update(self, lr: float, rows: Rows) -> Rows:
+        return self._moved(lr, rows, self.weight_decay)
 
-    def _moved(self, x: Any, slope: Any, lr: float, mean: Any, square: Any) -> Any:
-        (beta1, beta2), t = self.betas, self.steps + 1
-        mean = beta1 * mean + (1 - beta1) * slope
-        square = beta2 * square + (1 - beta2) * slope * slope
-        corrected = lr / (1 - beta1**t) * mean
-        return x - corrected / (math.sqrt(square) / math.sqrt(1 - beta2**t) + self.eps), mean, square
+    def _moved(self, lr: float, rows: Rows, decay: float) -> Rows:
+        (beta1, beta2), eps, t = self.betas, self.eps, self.steps + 1
+        lr, root = lr / (1 - beta1**t), math.sqrt(1 - beta2**t)  # once per step, not for each parameter
+        for x, grad, mean, square in rows:
+            slope = grad + decay * x
+            mean = beta1 * mean + (1 - beta1) * slope
+            square = beta2 * square + (1 - beta2) * slope * slope
+            yield x - lr * mean / (math.sqrt(square) / root + eps), mean, square
 
 
 class AdamW(Adam):
@@ -293,8 +304,10 @@ class AdamW(Adam):
     ) -> None:
         super().__init__(parameters, lr, betas, eps, weight_decay, schedule=schedule)
 
-    def update(self, x: Any, grad: Any, lr: float, mean: Any, square: Any) -> Any:
-        return self._moved(x - lr * self.weight_decay * x, grad, lr, mean, square)
+    def update(self, lr: float, rows: Rows) -> Rows:
+        share = lr * self.weight_decay
+        shrunk = ((x - share * x, grad, mean, square) for x, grad, mean, square in rows)
+        return self._moved(lr, shrunk, decay=0.0)
 
 
 class RMSprop(Optimizer):
@@ -337,17 +350,18 @@ class RMSprop(Optimizer):
         self.momentum = _checked("momentum", momentum, at_least=0.0, below=1.0)
         self.centered = bool(centered)
 
-    def update(self, x: Any, grad: Any, lr: float, square: Any, mean: Any, velocity: Any) -> Any:
-        slope = grad + self.weight_decay * x
-        variance = square = self.alpha * square + (1 - self.alpha) * slope * slope
-        if self.centered:
-            mean = self.alpha * mean + (1 - self.alpha) * slope
-            variance = max(square - mean * mean, 0.0)  # this order keeps NaN
-        move = slope / (math.sqrt(variance) + self.eps)
-        if self.momentum == 0:
-            return x - lr * move, square, mean, velocity
-        velocity = self.momentum * velocity + move
-        return x - lr * velocity, square, mean, velocity
+    def update(self, lr: float, rows: Rows) -> Rows:
+        alpha, eps, decay, momentum = self.alpha, self.eps, self.weight_decay, self.momentum
+        for x, grad, square, mean, velocity in rows:
+            slope = grad + decay * x
+            variance = square = alpha * square + (1 - alpha) * slope * slope
+            if self.centered:
+                mean = alpha * mean + (1 - alpha) * slope
+                variance = max(square - mean * mean, 0.0)  # this order keeps NaN
+            move = slope / (math.sqrt(variance) + eps)
+            if momentum:
+                move = velocity = momentum * velocity + move
+            yield x - lr * move, square, mean, velocity
 
 
 # ---- clipping ------------------------------------------------------------------------------------------------------
@@ -392,7 +406,10 @@ def clip_value(parameters: Iterable[Value], most: float) -> None:
 
 def _gradients(parameters: list[Value]) -> list[Any]:
     """The numbers of their gradients, which are Values after backward(create_graph=True)."""
-    return [p.grad.data if isinstance(p.grad, Value) else p.grad for p in parameters]
+    gradients = [p.grad for p in parameters]
+    if set(map(type, gradients)) == {float}:
+        return gradients
+    return [gradient.data if isinstance(gradient, Value) else gradient for gradient in gradients]
 
 
 def _are_numbers(xs: Any) -> bool:
@@ -406,7 +423,10 @@ def _checked_parameters(parameters: Iterable[Value]) -> list[Value]:
         raise TypeError(f"parameters must be an iterable of Values{call}; got {type(parameters).__name__}")
     checked = list(parameters)
     if not checked:
-        raise ValueError("no parameters: the iterable is empty (a generator that was used up already?)")
+        raise ValueError(
+            "no parameters: the iterable is empty. Is it a generator that was used up already, or a model whose numbers are "
+            "plain floats? Wrap each that is to be learnt: Value(0.5)"
+        )
     first_at: dict[int, int] = {}
     for index, parameter in enumerate(checked):
         if not isinstance(parameter, Value):

@@ -23,14 +23,16 @@ __all__ = ["MLP", "Layer", "Neuron"]
 Scalar = Value | SupportsFloat
 Choice = str | Callable[[Value], Value]
 
+ONE_BY_ONE = "; call the network with one example at a time"
+
 
 def _inputs(x: Any) -> Collection[Scalar]:
     """`x` as something that has a length: a bare number or Value becomes one input, an iterator becomes a list."""
     if type(x) is Inputs:
         return x
-    if hasattr(x, "__len__"):
-        return x  # type: ignore[no-any-return]
-    return list(x) if hasattr(x, "__iter__") else [x]
+    if not hasattr(x, "__iter__") or getattr(x, "ndim", 1) == 0:
+        return [x]
+    return x if hasattr(x, "__len__") else list(x)
 
 
 def _read(part: Any, x: Any) -> Any:
@@ -99,10 +101,8 @@ class Neuron(Module):
         """
         inputs = _inputs(x)
         if len(inputs) != len(self.w):
-            raise ValueError(
-                f"{self!r} takes {counted(len(self.w), 'input')}, got {len(inputs)}: "
-                "give one number or Value per weight"
-            )
+            advice = checks.mistake_in(inputs, about_many=ONE_BY_ONE) or "give one number or Value per weight"
+            raise ValueError(f"{self!r} takes {counted(len(self.w), 'input')}, got {len(inputs)}: {advice}")
         try:
             products = map(operator.mul, self.w, inputs)
             act: Value = functools.reduce(operator.add, products) if self.b is None else sum(products, self.b)
@@ -110,7 +110,8 @@ class Neuron(Module):
                 return act
             return self.activation(act) if callable(self.activation) else getattr(act, self.activation)()
         except (TypeError, AttributeError):  # the latter of an array among the inputs, which has no relu()
-            if mistake := checks.mistake_in(inputs):  # looked for only now: every call would pay for it
+            # looked for only now: every call would pay for it
+            if mistake := checks.mistake_in(inputs, about_many=ONE_BY_ONE):
                 raise TypeError(f"{self!r} takes numbers and Values; {mistake}") from None
             raise
 

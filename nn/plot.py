@@ -19,18 +19,20 @@ import math
 import sys
 import time
 import warnings
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 import autograd
 from autograd import Value
 from autograd.naming import observed, values_in, walk
+from nn import checks
+from nn.activations import flat_below
 from nn.callbacks import Callback
+from nn.charts import ticks
 from nn.dataset import Dataset
-from nn.module import Module
+from nn.module import Module, in_mode
 from nn.perceptron import Neuron
-from nn.words import counted, number, percent
+from nn.words import counted, number, percent, plain
 
 if TYPE_CHECKING:
     from nn.train import History, Training
@@ -44,7 +46,6 @@ Model = Callable[[Any], Any]
 MOST_IN_LEGEND = 20
 MOST_IMAGES = 100
 MOST_CLASSES = 100  # greater whole targets are quantities
-SATURATED = 0.01  # an activation with a slope below this is as good as flat
 LIVE_SHARE = 0.05  # of the time that a training takes may be spent on its live picture
 
 
@@ -59,6 +60,8 @@ def plot_history(history: History, ax: Any = None, *, log: bool | None = None, t
     """
     from nn.figures import canvas
 
+    if not hasattr(history, "step_losses"):
+        raise TypeError(f"history must be what fit returned, a History; got {history!r:.80}")
     if not history.step_losses and not history.losses:
         raise ValueError("this history is empty: there was no step to plot")
     panels = 2 if ax is None and (history.accuracies or history.validation_accuracies) else 1
@@ -112,6 +115,9 @@ class GradientSizes(Callback):
         self.every = every
         self._reset()
 
+    def __repr__(self) -> str:
+        return f"GradientSizes(every={self.every}): {counted(len(self.steps), 'step')} of {counted(len(self.sizes), 'layer')}"
+
     def _reset(self) -> None:
         self.steps: list[int] = []
         self.sizes: dict[str, list[float]] = {}
@@ -142,7 +148,7 @@ class GradientSizes(Callback):
 
         Raises ValueError if nothing was recorded.
         """
-        from nn.figures import canvas, plain
+        from nn.figures import canvas
 
         if not self.steps:
             raise ValueError("no gradients were recorded yet: give this to fit as one of its callbacks")
@@ -267,35 +273,39 @@ def plot_boundary(
     ranges = [_widened(column) for column in zip(*data.examples, strict=True)]
     widths = [high - low for low, high in ranges]
     alike = features == 2 and 1 / 3 <= widths[0] / widths[1] <= 3  # then both axes have one scale
-    with canvas(ax, theme, (5.8, 0.9 + 3.6 * min(widths[1] / widths[0], 1.2) if alike else 4.2)) as (
-        figure,
-        [ax],
-        colours,
-    ):
+    size = (5.8, 0.9 + 3.6 * min(widths[1] / widths[0], 1.2) if alike else 4.2)
+    with canvas(ax, theme, size) as (figure, [drawn_on], colours):
         lines = [[low + (high - low) * i / (resolution - 1) for i in range(resolution)] for low, high in ranges]
         if features == 1:
-            _draw_line(ax, model, data, lines[0], colours)
+            _draw_line(drawn_on, model, data, lines[0], colours)
         else:
-            _draw_regions(figure, ax, model, data, lines, threshold, colours)
-            ax.set_aspect("equal" if alike else "auto")
+            _draw_regions(figure, drawn_on, model, data, lines, threshold, colours)
+            drawn_on.set_aspect("equal" if alike else "auto")
+        if ax is None:
+            drawn_on.locator_params(axis="x", nbins=6)
     return figure
 
 
 def _as_dataset(examples: Dataset | Sequence[Sequence[float]], targets: Sequence[float] | None) -> Dataset:
     """Examples and targets as a Dataset: whole targets are classes, and without any there is one class of no name."""
-    if isinstance(examples, Dataset) and targets is not None:
-        raise TypeError("a Dataset has its own targets: give the Dataset alone, or examples and targets")
-    rows = examples.examples if isinstance(examples, Dataset) else [[float(x) for x in example] for example in examples]
-    if not rows:
+    if len(examples) == 0:
         raise ValueError("no examples: give at least one, so that it is known where to look")
     if isinstance(examples, Dataset):
+        if targets is not None:
+            raise TypeError("a Dataset has its own targets: give the Dataset alone, or examples and targets")
         return examples
+    try:
+        rows = [[float(x) for x in example] for example in examples]
+        answers = [0.0] * len(rows) if targets is None else [float(target) for target in targets]
+    except (TypeError, ValueError) as error:
+        raise TypeError(
+            f"each example is a list of one or two numbers, and each target a number, for classes their index: {error}"
+        ) from None
     if targets is not None and len(targets) != len(rows):
         raise ValueError(f"{len(rows)} examples but {len(targets)} targets: give one target each")
     if len(lengths := set(map(len, rows))) != 1:
         raise ValueError(f"the examples have different numbers of features: {sorted(lengths)}")
     names = tuple(f"x{i + 1}" for i in range(len(rows[0])))
-    answers = [0.0] * len(rows) if targets is None else [float(target) for target in targets]
     if not all(answer.is_integer() and -1 <= answer < MOST_CLASSES for answer in answers):
         return Dataset("", rows, answers, names, "target")
     kinds = (
@@ -320,7 +330,7 @@ def _draw_line(ax: Any, model: Model, data: Dataset, xs: list[float], colours: A
         )
     points = [x for [x] in data.examples]
     ax.plot(points, data.targets, "o", color=colours["data"], markersize=4, alpha=0.7, label="data", zorder=1)
-    ax.set(xlabel=_plain(data.feature_names[0]), ylabel=_plain(data.target_name), title="Model and data")
+    ax.set(xlabel=plain(data.feature_names[0]), ylabel=plain(data.target_name), title="Model and data")
     ax.legend()
 
 
@@ -343,16 +353,16 @@ def _draw_regions(
         shown = [k for k in range(len(data.class_names)) if k in data.targets]
         for k in shown:
             points = [x for x, target in zip(data.examples, data.targets, strict=True) if target == k]
-            marker, label = _marker(k), _plain(data.class_names[k])
+            marker, label = colours.marker(k), plain(data.class_names[k])
             ax.scatter(*zip(*points, strict=True), s=24, color=colours.of(k), marker=marker, label=label, **edge)
         if any(data.class_names):
-            _legend_beside(ax, len(shown), title=_plain(data.target_name))
+            _legend_beside(ax, len(shown), title=plain(data.target_name))
     else:
         ax.scatter(*zip(*data.examples, strict=True), s=24, c=data.targets, **norm, **edge)
     ax.set(
         xlim=(xs[0], xs[-1]), ylim=(ys[0], ys[-1]), title="Model and data" if not classifies else "Decision boundary"
     )
-    ax.set(xlabel=_plain(data.feature_names[0]), ylabel=_plain(data.feature_names[1]))
+    ax.set(xlabel=plain(data.feature_names[0]), ylabel=plain(data.feature_names[1]))
 
 
 def _fill_classes(ax: Any, xs: list[float], ys: list[float], surfaces: list[list[list[float]]], colours: Any) -> None:
@@ -393,24 +403,24 @@ def _fill_heights(
         both = [*heights, *data.targets]
         low, high, pair = min(both), max(both), (colours.of(1), colours.of(0))
         low, high = (low, high) if low < high else (low - 0.5, high + 0.5)
-    scale = {"cmap": colours.diverging(*pair), "vmin": low, "vmax": high}
+    scale = {"cmap": colours.diverging(*pair, 0.75 if classifies else 1.0), "vmin": low, "vmax": high}
     levels = [low + (high - low) * i / 24 for i in range(25)]
-    filled = ax.contourf(xs, ys, surface, levels=levels, zorder=0, alpha=0.75 if classifies else 1, **scale)
+    filled = ax.contourf(xs, ys, surface, levels=levels, zorder=0, **scale)
     if classifies and min(heights) < middle < max(heights):
         ax.contour(xs, ys, surface, levels=[middle], colors=[colours["text"]], linewidths=1.5, zorder=1)
-    bar = figure.colorbar(filled, ax=ax, label="score" if classifies else _plain(data.target_name), shrink=0.9)
+    bar = figure.colorbar(filled, ax=ax, label="score" if classifies else plain(data.target_name), shrink=0.9)
     bar.outline.set_visible(False)
-    if classifies:
-        bar.set_ticks([low, middle, high], labels=[number(x, 3) for x in (low, middle, high)])
+    marked = [low, middle, high] if classifies else ticks(low, high)
+    bar.set_ticks(marked, labels=[number(x, 3) for x in marked])
     return scale
 
 
 def plot_weights(
-    layer: Any, shape: tuple[int, int] | None = None, *, theme: Theme = "light", most: int = MOST_IMAGES
+    layer: Any, shape: int | tuple[int, int] | None = None, *, theme: Theme = "light", most: int = MOST_IMAGES
 ) -> Figure:
     """The weights of each neuron as an image: of a layer, or of the first layer with weights in a model.
 
-    `shape` is (rows, columns), such as (8, 8) for the digits; by default a square if there is one, else a single row; a
+    `shape` is (rows, columns), such as (8, 8) for the digits, or 8; by default a square if there is one, else a single row; a
     convolution's kernels have their own. All images share one scale, with 0 in its middle: what is blue adds to the
     neuron's sum, what is amber takes away. No more than the first `most` are shown.
 
@@ -441,12 +451,12 @@ def plot_weights(
             ax.remove()
         figure.colorbar(drawn, ax=axes[: len(shown)], label="weight", aspect=30).outline.set_visible(False)
         some = f", the first {len(shown)} of {len(images)}" if len(shown) < len(images) else ""
-        figure.suptitle(f"Weights{f' of {_plain(path)}' if path else ''}{some}", fontsize="medium")
+        figure.suptitle(f"Weights{f' of {plain(path)}' if path else ''}{some}", fontsize="medium")
         figure.supxlabel(f"each image: {rows} × {columns} weights", fontsize="small")
     return figure
 
 
-def _weight_images(layer: Any, shape: tuple[int, int] | None) -> tuple[str, list[tuple[str, list[list[float]]]]]:
+def _weight_images(layer: Any, shape: int | tuple[int, int] | None) -> tuple[str, list[tuple[str, list[list[float]]]]]:
     """The name of the first part with weights, and (name, image) of each of its neurons or kernels."""
     found = [(path, _weights(part)) for path, part in walk(layer, "", {}) if not isinstance(part, Value)]
     path, weights = next(((path, weights) for path, weights in found if len(weights) and len(weights[0])), ("", []))
@@ -474,9 +484,11 @@ def _weights(part: Any) -> Sequence[Any]:
     return [neuron.w for neuron in neurons]
 
 
-def _folded(weights: list[float], shape: tuple[int, int] | None) -> list[list[float]]:
+def _folded(weights: list[float], shape: int | tuple[int, int] | None) -> list[list[float]]:
     count, side = len(weights), math.isqrt(len(weights))
-    rows, columns = shape or ((side, side) if side * side == count else (1, count))
+    if shape is None:
+        shape = (side, side) if side * side == count else (1, count)
+    rows, columns = checks.pair("shape", shape, 1)
     if rows * columns != count:
         raise ValueError(f"a neuron here has {counted(count, 'weight')}, which do not fill {rows} rows of {columns}")
     return [weights[row * columns : (row + 1) * columns] for row in range(rows)]
@@ -485,8 +497,8 @@ def _folded(weights: list[float], shape: tuple[int, int] | None) -> list[list[fl
 def plot_activations(model: Module, examples: Dataset | Sequence[Any], *, theme: Theme = "light") -> Figure:
     """How the outputs of each layer are spread over these examples, a panel per layer.
 
-    The outputs that are exactly 0 are a grey bar of their own. The title tells their share, and of the others the share that
-    is saturated: an activation's slope is below 0.01 there, so that hardly any gradient comes through.
+    The outputs that are exactly 0 are a grey bar of their own. The title tells their share, and the share of others that are
+    saturated: the activation's slope there is at most 1 % of its steepest, as a sigmoid's beyond -6 and 6 is.
 
     Modules answer in evaluation mode. Raises TypeError if nothing in the model is called, ValueError without examples.
     """
@@ -528,7 +540,7 @@ def _draw_activations(ax: Any, name: str, found: list[tuple[float, bool]], colou
         ax.set_ylim(0, 1.6 * top)  # the bar of the zeros goes on; its share is in the title
     shares = [(zeros, "exactly 0"), (flat, "saturated"), (1 - len(finite) / len(found), "not finite")]
     told = ", ".join(f"{percent(share)} {what}" for share, what in shares if share > 0)
-    ax.set_title(f"{_plain(name)}\n{told}" if told else _plain(name), fontsize="small")
+    ax.set_title(f"{plain(name)}\n{told}" if told else plain(name), fontsize="small")
     ax.set(xlabel="output", ylabel="share of outputs")
 
 
@@ -551,7 +563,7 @@ def _outputs(model: Module, rows: Sequence[Any]) -> dict[str, list[tuple[float, 
             found.setdefault(name, []).extend((float(v.data), _is_flat(v)) for v in values)
         last = values
 
-    with _evaluating(model), observed(told):
+    with in_mode(model, False), observed(told):
         for row in rows:
             last = []
             model(row)
@@ -559,33 +571,16 @@ def _outputs(model: Module, rows: Sequence[Any]) -> dict[str, list[tuple[float, 
 
 
 def _is_flat(output: Value) -> bool:
-    """Whether it came from an operation of one operand whose slope there is nearly 0: for a recorded node."""
-    return len(output.parents) == 1 and abs(output.slopes[0] or 0.0) < SATURATED
+    """Whether it came from an operation on one number, and as good as nothing of a gradient comes through there."""
+    return len(output.parents) == 1 and abs(output.slopes[0] or 0.0) <= flat_below(output.rule)
 
 
 # ---- what they share -----------------------------------------------------------------------------------------------
 
 
-@contextmanager
-def _evaluating(model: Any) -> Iterator[None]:
-    """Modules are in evaluation mode within the block, and as they were after it."""
-    parts = [part for _, part in model.named_modules()] if isinstance(model, Module) else []
-    modes = [vars(part).get("training") for part in parts]
-    try:
-        for part in parts:
-            part.training = False
-        yield
-    finally:
-        for part, mode in zip(parts, modes, strict=True):
-            if mode is None:
-                del part.training  # it was the class's
-            else:
-                part.training = mode
-
-
 def _scores(model: Model, rows: Sequence[Sequence[float]]) -> list[list[float]]:
     """What the model gives for each row, as a list of floats; nothing is recorded."""
-    with _evaluating(model), autograd.no_grad():
+    with in_mode(model, False), autograd.no_grad():
         outputs = [model(row) for row in rows]
     return [[_float(x) for x in (output if hasattr(output, "__len__") else [output])] for output in outputs]
 
@@ -604,18 +599,6 @@ def layers_of(model: Module) -> dict[str, list[Value]]:
             owner = owner[: max(owner.rfind("."), owner.rfind("["), 0)]
         layers.setdefault(owner or type(model).__name__, []).append(parameter)
     return layers
-
-
-def _marker(k: int) -> str:
-    from nn.figures import MARKERS
-
-    return MARKERS[k % len(MARKERS)]
-
-
-def _plain(text: object) -> str:
-    from nn.figures import plain
-
-    return plain(text)
 
 
 def _legend_beside(ax: Any, entries: int, **keywords: Any) -> None:

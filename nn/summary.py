@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from autograd import Value, modes
-from autograd.naming import current, is_array, observed, values_in, walk
+from autograd.naming import current, observed, values_in, walk
 from nn import checks
 from nn.module import Module
 from nn.perceptron import Neuron
@@ -61,8 +61,8 @@ class Summary:
     def _repr_html_(self) -> str:
         from autograd.drawing.tables import html_table
 
-        heads, rows = self._cells()
-        return html_table(heads, rows, self.notes, left=(0, 1, 2))
+        heads, (*rows, total) = self._cells()
+        return html_table(heads, rows, self.notes, left=(0, 1, 2), total=total)
 
     def _cells(self) -> tuple[list[str], list[list[str]]]:
         """The heads and the rows as texts, the model's last; how often parts were called only if one was more than once."""
@@ -211,11 +211,11 @@ def _what(part: Any, inner: Sequence[_Called]) -> str:
 def shape(outputs: Any) -> str:
     """The shape of nested lists or an array of numbers, as "3×6×6"; "…" where lengths differ; "number" of a single one."""
     sizes = _sizes(outputs)
-    return "×".join(map(str, sizes)) if sizes else type(outputs).__name__ if _is_no_number(outputs) else "number"
+    return "×".join(map(str, sizes)) if sizes else type(outputs).__name__ if checks.mistake_of(outputs) else "number"
 
 
 def _sizes(outputs: Any) -> list[Any]:
-    if is_array(outputs) or hasattr(outputs, "shape"):
+    if hasattr(outputs, "shape"):
         return list(outputs.shape)
     if not isinstance(outputs, (list, tuple)):
         return []
@@ -225,10 +225,6 @@ def _sizes(outputs: Any) -> list[Any]:
         for i, first in enumerate(inner[0] if inner else [])
     ]
     return [len(outputs), *same]
-
-
-def _is_no_number(x: Any) -> bool:
-    return bool(checks.mistake_of(x))
 
 
 def _notes(model: Module, found: _Calls, modules: dict[int, str]) -> list[str]:

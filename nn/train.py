@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from copy import copy
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, NoReturn, cast
 
 import autograd
@@ -16,7 +17,7 @@ from nn import checkpoint, optim
 from nn.callbacks import Callback, as_callbacks
 from nn.interrupts import ONCE, WHOLE, Interrupts
 from nn.losses import Loss, correct_for, is_correct, softmax_cross_entropy
-from nn.module import Module
+from nn.module import Module, in_mode
 from nn.optim import Adam, Optimizer
 from nn.words import counted, percent
 
@@ -115,25 +116,34 @@ def fit(
     Ctrl-C ends training early: model, optimizer and history are those of the last whole step, with `interrupted` set. What
     a batch that was under way had done to the gradients is undone.
     Raises TrainingError before a step with a loss, gradient or parameter that is not finite, so that the model stays usable;
-    ValueError for no examples, unequal lengths, or counts below 1; CheckpointError if there is no resuming, and then nothing
-    is changed; ImportError without tqdm. An error in the model, the loss or a callback passes through, with a note that says
-    at which example or callback it was; `error.history` is what was recorded so far.
+    TypeError for an argument of another kind, ValueError for no examples, unequal lengths, or counts below 1; CheckpointError
+    if there is no resuming, and then nothing is changed; ImportError without tqdm. An error in the model, the loss or a
+    callback passes through, with a note that says at which example or callback it was; `error.history` is what was recorded
+    so far.
     """
+    _require("model", isinstance(model, Module), "a nn.Module, such as nn.MLP(2, [8, 2])", model)
+    optimizer = Adam(model.parameters(), lr=0.01) if optimizer is None else optimizer
+    _require("optimizer", isinstance(optimizer, Optimizer), "one such as nn.Adam(model.parameters())", optimizer)
+    _require("rng", rng is None or hasattr(rng, "shuffle"), "a source of random numbers, such as random.Random(0)", rng)
+    for name, function in (("loss", loss), ("correct", correct), ("penalty", penalty)):
+        _require(name, callable(function) or (function is None and name != "loss"), "a function", function)
     examples, targets = _pairs("", examples, targets)
     if validation is not None:
-        validation = _pairs(
-            "validation ", *(validation if isinstance(validation, tuple | list) else (validation, None))
-        )
+        pair = validation if isinstance(validation, tuple | list) else (validation, None)
+        _require("validation", len(pair) == 2, "(examples, targets), or a Dataset", validation)
+        validation = _pairs("validation ", *pair)
     for name, count in (("epochs", epochs), ("batch_size", batch_size)):
         if isinstance(count, bool) or not hasattr(count, "__index__") or count < 1:
             raise ValueError(f"{name} must be a whole number of at least 1, got {name}={count!r}")
+    epochs, batch_size = int(epochs), int(batch_size)  # of NumPy's, too
     for name, limit in (("clip_norm", clip_norm), ("clip_value", clip_value)):
+        _require(name, limit is None or hasattr(limit, "__float__"), "a number", limit)
         if limit is not None and not limit > 0:
             raise ValueError(f"{name} must be above 0, got {limit!r}")
     training = Training(
         model,
         loss,
-        optimizer or Adam(model.parameters(), lr=0.01),
+        optimizer,
         examples,
         targets,
         rng=rng,
@@ -154,6 +164,11 @@ def fit(
         training.run()
     training.history.interrupted |= training.interrupts.waiting
     return training.history
+
+
+def _require(name: str, fits: bool, expected: str, given: object) -> None:
+    if not fits:
+        raise TypeError(f"{name} must be {expected}; got {given!r:.80}")
 
 
 def _doctor(checks: bool) -> list[Callback]:
@@ -207,9 +222,15 @@ class Training:
         self.order: list[int] = []  # in which the examples come in this epoch; empty between epochs
         self.sums = 0.0, 0  # of this epoch so far: the losses, and how many were classified rightly
         self.sources = checkpoint.random_sources(model, rng)
+        self.connected = False  # whether a loss was seen that depends on a parameter
         self.settled: dict[str, Any] | None = None  # the sources' states before what is under way; None in between
         self.interrupts = Interrupts()
         self.show: Callable[[str], None] = lambda figures: None
+
+    @cached_property
+    def fingerprint(self) -> int | None:
+        """What a checkpoint knows the data by."""
+        return checkpoint.fingerprint(self.examples, self.targets)
 
     def stop(self, reason: str) -> None:
         """End the training after this step; `reason` is a sentence for `history.stopped`."""
@@ -220,26 +241,22 @@ class Training:
     def run(self) -> None:
         """Train until the last epoch, `stop`, Ctrl-C or an error."""
         history = self.history
-        parts = [part for _, part in self.model.named_modules()]
-        modes = [part.training for part in parts]
-        try:
-            self.model.train()
-            self.tell("on_start")
-            self.interrupts.free()
-            while self.epoch < self.epochs and not history.stopped:
-                self.run_epoch()
-        except KeyboardInterrupt:
-            history.interrupted, history.stopped = True, "Ctrl-C was pressed"
-        except BaseException as error:
-            self.error, history.stopped = error, str(error) or type(error).__name__
-            with suppress(AttributeError):
-                error.history = history  # type: ignore[attr-defined]
-            raise
-        finally:
-            self.interrupts.level = ONCE
-            for part, mode in zip(parts, modes, strict=True):
-                part.training = mode
-            self.end()
+        with in_mode(self.model, training=True):
+            try:
+                self.tell("on_start")
+                self.interrupts.free()
+                while self.epoch < self.epochs and not history.stopped:
+                    self.run_epoch()
+            except KeyboardInterrupt:
+                history.interrupted, history.stopped = True, "Ctrl-C was pressed"
+            except BaseException as error:
+                self.error, history.stopped = error, str(error) or type(error).__name__
+                with suppress(AttributeError):
+                    error.history = history  # type: ignore[attr-defined]
+                raise
+            finally:
+                self.interrupts.level = ONCE
+                self.end()
 
     def end(self) -> None:
         """Tell the callbacks of the end. What goes wrong then does not hide what ended the training."""
@@ -298,11 +315,18 @@ class Training:
         for i in batch:
             with _noted(f"at example {i} of the training data"):
                 output = self.model(self.examples[i])
-                share = self.loss(output, self.targets[i]) / len(batch)
-                self.check_loss(share, "loss", f" for example {i}")
+                loss = self.loss(output, self.targets[i])
+                self.check_loss(loss, "loss", f" for example {i}")
+                self.connected = self.connected or self.depends(loss)
+                share = loss / len(batch)
                 share.backward()  # gradients add up: those of the shares make that of the batch's mean
                 right += self.correct is not None and bool(self.correct(output, self.targets[i]))
             mean += float(share.data)
+        if not self.connected:
+            raise ValueError(
+                "the loss depends on no parameter, so there is nothing to learn: compute it from what the model returns, "
+                "with Values throughout, not from their .data and not after detach()"
+            )
         if self.penalty is not None:
             penalty = self.penalty()
             self.check_loss(penalty, "penalty")
@@ -381,11 +405,21 @@ class Training:
 
     # ---- what is refused ----
 
+    def depends(self, loss: Value) -> bool:
+        """Whether any parameter is in the graph of a loss."""
+        parameters = {*self.model.parameters(), *self.optimizer.parameters}
+        return any(node in parameters for node in autograd.topological_sort(loss))
+
     def check_loss(self, loss: Any, what: str, where: str = "") -> None:
         if not isinstance(loss, Value):
+            if loss is None:
+                advice = "does its function end with return?"
+            elif hasattr(loss, "__len__"):
+                advice = "add up its numbers; of the list of one that Linear(n, 1) gives take [0]"
+            else:
+                advice = "compute with Values throughout, not with their .data, and not under no_grad()"
             raise TypeError(
-                f"the {what} must be a Value that depends on the parameters, got {loss!r}{where}: "
-                "compute with Values throughout, not with their .data, and not under no_grad()"
+                f"the {what} must be a Value that depends on the parameters, got {loss!r:.80}{where}: {advice}"
             )
         if not math.isfinite(loss.data):
             from nn.doctor import origin_of_nonfinite
@@ -464,21 +498,14 @@ def evaluate(
 def _measured(
     model: Module, examples: Sequence[Any], targets: Sequence[Any], loss: Loss, correct: Correct | None, of: str
 ) -> tuple[float, float | None]:
-    parts = [part for _, part in model.named_modules()]
-    modes = [part.training for part in parts]
     losses, right = [], 0
-    try:
-        model.eval()
-        with autograd.no_grad():
-            for i, (example, target) in enumerate(zip(examples, targets, strict=True)):
-                with _noted(f"at example {i} {of}"):
-                    output = model(example)
-                    one = loss(output, target)
-                    losses.append(float(one.data if isinstance(one, Value) else one))
-                    right += correct is not None and bool(correct(output, target))
-    finally:
-        for part, mode in zip(parts, modes, strict=True):
-            part.training = mode
+    with in_mode(model, training=False), autograd.no_grad():
+        for i, (example, target) in enumerate(zip(examples, targets, strict=True)):
+            with _noted(f"at example {i} {of}"):
+                output = model(example)
+                one = loss(output, target)
+                losses.append(float(one.data if isinstance(one, Value) else one))
+                right += correct is not None and bool(correct(output, target))
     # not fsum, which raises for inf - inf and for sums beyond the largest float
     mean = math.fsum(losses) / len(losses) if all(map(math.isfinite, losses)) else sum(losses) / len(losses)
     return mean, None if correct is None else right / len(losses)
@@ -521,23 +548,49 @@ def _noted(where: str) -> Iterator[None]:
 
 @contextmanager
 def _bar(training: Training, shown: bool) -> Iterator[Callable[[str], None]]:
-    """tqdm's bar, as fits a terminal or a notebook: a function that is told the figures after each step."""
+    """tqdm's bar, as fits a terminal or a notebook: a function that is told the figures after each step.
+
+    The figures come before the bar, so that a narrow terminal has room for them.
+    """
     if not shown:
         yield lambda figures: None
         return
     from tqdm.auto import tqdm
+    from tqdm.notebook import tqdm_notebook
 
     epochs, steps = training.epochs, training.history.steps_per_epoch
-    form = "{desc} |{bar}| {elapsed}<{remaining}{postfix}"  # short, so that the bar has room in 80 columns
-    first = f"epoch {min(training.epoch + 1, epochs)}/{epochs}"
-    with tqdm(total=epochs * steps, initial=training.step, desc=first, bar_format=form, dynamic_ncols=True) as bar:
+    in_notebook = issubclass(tqdm, tqdm_notebook)
+    options: dict[str, Any] = {"display": False} if in_notebook else {}
+    with (
+        tqdm(
+            total=epochs * steps,
+            initial=training.step,
+            desc=f"epoch {min(training.epoch + 1, epochs)}/{epochs}"
+            + (f", {training.figures()}" if training.step else ""),
+            bar_format="{desc} |{bar}| {elapsed}<{remaining}",
+            dynamic_ncols=True,
+            **options,
+        ) as bar,
+        _displayed(bar) if in_notebook else nullcontext(),
+    ):
 
         def show(figures: str) -> None:
-            bar.set_description_str(f"epoch {math.ceil(training.step / steps)}/{epochs}", refresh=False)
-            bar.set_postfix_str(figures, refresh=False)
+            bar.set_description_str(f"epoch {math.ceil(training.step / steps)}/{epochs}, {figures}", refresh=False)
             bar.update(training.step - bar.n)
 
         yield show
+
+
+@contextmanager
+def _displayed(bar: Any) -> Iterator[None]:
+    """A notebook's bar. A widget is not in the file that is saved; so the bar becomes text when it is done."""
+    from IPython.display import display
+
+    shown_at = display(bar.container, display_id=True)  # type: ignore[no-untyped-call]
+    try:
+        yield
+    finally:
+        shown_at.update({"text/plain": repr(bar.container)}, raw=True)
 
 
 def _check_tqdm() -> None:
@@ -550,10 +603,12 @@ def _check_tqdm() -> None:
 
 
 def _figures(loss: float, accuracy: float | None, history: History) -> str:
-    """Loss and accuracy of an epoch, and accuracy on validation data so far."""
+    """Loss and accuracy of an epoch, and accuracy, or else loss, on validation data so far."""
     parts = [f"loss {loss:.3g}"]
     if accuracy is not None:
         parts.append(f"accuracy {percent(accuracy)}")
     if history.validation_accuracies:
         parts.append(f"held out {percent(history.validation_accuracies[-1])}")
+    elif history.validation_losses:
+        parts.append(f"held out {history.validation_losses[-1]:.3g}")
     return ", ".join(parts)

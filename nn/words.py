@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
-__all__ = ["counted", "did_you_mean", "number", "percent"]
+__all__ = ["counted", "did_you_mean", "number", "percent", "plain"]
 
 
 def number(x: float, digits: int = 4) -> str:
@@ -25,7 +25,15 @@ def counted(count: int, noun: str) -> str:
     return f"{count:,} {noun}{'s' * (count != 1)}"
 
 
+def plain(text: object) -> str:
+    """A user's text as matplotlib should show it: dollars are no formula, and a legend also takes a leading underscore."""
+    shown = str(text).replace("$", r"\$")
+    return f"\u200b{shown}" if shown.startswith("_") else shown
+
+
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """A hint to end a message with, if one of the `known` words looks like this one: " (did you mean 'kind'?)"."""
-    close = difflib.get_close_matches(word, list(known), n=1)
+    known = list(known)
+    same = [other for other in known if other.casefold() == word.casefold()]
+    close = same or difflib.get_close_matches(word, known, n=1)
     return f" (did you mean {close[0]!r}?)" if close else ""

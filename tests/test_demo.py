@@ -191,5 +191,6 @@ def test_ctrl_c_reports_what_was_learnt_so_far(tmp_path: Path) -> None:
         printed, shown = process.communicate(timeout=60)
     assert process.returncode == 0, shown
     assert "stopped early" in printed
+    assert "To go on, give the same command with --resume run.json." in printed
     assert "Training was ended early, by hand." in (tmp_path / "report.html").read_text(encoding="utf-8")
     assert json.loads((tmp_path / "run.json").read_text())["step"] >= 1

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+import zlib
 from collections.abc import Callable, Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -92,8 +93,9 @@ class Cosy(Optimizer):
 
     kept = ("before",)
 
-    def update(self, x: Any, grad: Any, lr: float, before: Any) -> Any:
-        return x - lr * (grad + 0.5 * before), grad
+    def update(self, lr: float, rows: Any) -> Any:
+        for x, grad, before in rows:
+            yield x - lr * (grad + 0.5 * before), grad
 
 
 OPTIMIZERS: dict[str, Callable[[list[Value]], Optimizer]] = {
@@ -253,6 +255,16 @@ def test_early_stopping_resumed(tmp_path: Path) -> None:
     assert len(more.losses) > epochs
 
 
+def test_numpy_s_whole_numbers_are_saved_as_python_s(tmp_path: Path) -> None:
+    import numpy as np
+
+    plain, numpy = One(tmp_path / "plain.json"), One(tmp_path / "numpy.json")
+    plain.fit()
+    numpy.keywords.update(epochs=np.int64(4), batch_size=np.int32(3))
+    numpy.fit()
+    assert (tmp_path / "plain.json").read_bytes() == (tmp_path / "numpy.json").read_bytes()
+
+
 def test_two_callbacks_of_a_kind_get_each_its_own_state(tmp_path: Path) -> None:
     path = tmp_path / "run.json"
     kinds = [EarlyStopping(9, monitor="losses"), EarlyStopping(9, monitor="validation_accuracies")]
@@ -304,7 +316,9 @@ def test_the_bar_goes_on_where_it_was(tmp_path: Path, capsys: pytest.CaptureFixt
         resume=path,
     )
     first, *_, last = capsys.readouterr().err.strip().split("\r")
-    assert first.startswith("epoch 4/4")
+    assert first.startswith(
+        f"epoch 4/4, loss {json.loads(path.read_text())['training']['history']['losses'][2]:.3g}, acc"
+    )
     assert "|" + "█" * 7 in first.replace("▌", "█") or "#" * 7 in first
     assert last.startswith("epoch 4/4")
 
@@ -421,6 +435,30 @@ def test_a_callback_that_refuses_its_state_undoes_all(tmp_path: Path) -> None:
     assert everything(run) == before
 
 
+def test_a_callback_that_refuses_halfway_gets_its_own_state_back(tmp_path: Path) -> None:
+    class Halfway(Callback):
+        def __init__(self, word: str) -> None:
+            self.first = self.second = word
+
+        def state(self) -> dict[str, Any]:
+            return {"first": self.first, "second": self.second}
+
+        def load_state(self, state: dict[str, Any]) -> None:
+            self.first = state["first"]
+            if state["second"] == "theirs":
+                raise ValueError("not this one")
+            self.second = state["second"]
+
+    path = tmp_path / "run.json"
+    first, run, ours = One(path, epochs=2), One(path), Halfway("ours")
+    first.callbacks.append(Halfway("theirs"))
+    first.fit()
+    run.callbacks.append(ours)
+    with pytest.raises(CheckpointError, match="not this one"):
+        run.fit(resume=path)
+    assert (ours.first, ours.second) == ("ours", "ours")
+
+
 def test_an_edited_state_of_early_stopping_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "run.json"
     One(path, epochs=2, early={"patience": 5}).fit()
@@ -443,7 +481,9 @@ def test_an_edited_state_of_early_stopping_is_refused(tmp_path: Path) -> None:
 
 def refused(content: Any, path: Path, words: str, make: Callable[[], One]) -> None:
     """A file with this content is refused with these words, and nothing is changed by it."""
-    path.write_text(json.dumps(content) if not isinstance(content, str) else content)
+    if not isinstance(content, str):  # without checksum, as one who edits a file on purpose does
+        content = json.dumps({key: x for key, x in content.items() if key != "checksum"})
+    path.write_text(content)
     run = make()
     before = everything(run)
     with pytest.raises(CheckpointError, match=words) as error:
@@ -676,19 +716,29 @@ def test_saved_and_loaded_is_the_same_to_the_bit(tmp_path: Path) -> None:
     assert [p.data.hex() for p in third.parameters()] == [p.data.hex() for p in model.parameters()]
 
 
+PLAIN_FILE = """"step": 0,
+"parameters": {
+  "weight[0][0]": 0.5,
+  "weight[0][1]": 1.5,
+  "bias[0]": 2.5
+},
+"optimizer": {
+  "kind": "SGD",
+  "steps": 0,
+  "settings": {"lr": 0.1, "weight_decay": 0.0, "momentum": 0.0, "nesterov": false},
+  "velocities": [0.0, 0.0, 0.0]
+}}"""
+
+
 def test_the_file_can_be_read_by_a_student(tmp_path: Path) -> None:
     path = tmp_path / "model.json"
     model = Linear(2, 1, rng=random.Random(0))
     for k, p in enumerate(model.parameters()):
         p.data = k + 0.5
     nn.save(path, model, SGD(model.parameters(), lr=0.1))
-    assert path.read_text() == (
-        '{"format": "scalar-autograd checkpoint",\n"version": 1,\n"step": 0,\n"parameters": {\n'
-        '  "weight[0][0]": 0.5,\n  "weight[0][1]": 1.5,\n  "bias[0]": 2.5\n},\n"optimizer": {\n'
-        '  "kind": "SGD",\n  "steps": 0,\n  "settings": '
-        + json.dumps(SGD(model.parameters(), lr=0.1).state()["settings"])
-        + ',\n  "velocities": [0.0, 0.0, 0.0]\n}}'
-    )
+    beginning, checked, rest = path.read_text().partition(f'"checksum": {zlib.crc32(PLAIN_FILE.encode())},\n')
+    assert checked and rest == PLAIN_FILE
+    assert beginning == '{"format": "scalar-autograd checkpoint",\n"version": 1,\n'
 
 
 def test_a_training_s_file_gives_its_model(example: bytes, tmp_path: Path) -> None:
@@ -927,3 +977,37 @@ def _random_is_left_alone() -> Iterator[None]:
     state = random.getstate()
     yield
     random.setstate(state)
+
+
+def test_a_changed_digit_is_noticed_and_a_change_on_purpose_is_not(tmp_path: Path) -> None:
+    path, model = tmp_path / "model.json", Linear(1, 1)
+    model.weight[0][0].data = 0.25
+    nn.save(path, model)
+    changed = path.read_text().replace("0.25", "0.75")
+    path.write_text(changed)
+    with pytest.raises(CheckpointError, match=r"the checksum differs: .* delete the line"):
+        nn.load(path, model)
+    assert model.weight[0][0].data == 0.25
+    path.write_text("".join(line for line in changed.splitlines(True) if not line.startswith('"checksum"')))
+    nn.load(path, model)
+    assert model.weight[0][0].data == 0.75
+
+
+@pytest.mark.parametrize("other", [([[0.0], [2.0]], [0.0, 1.0]), ([[0.0], [1.0]], [0.0, 2.0])])
+def test_other_data_are_not_resumed_with(tmp_path: Path, other: tuple[Any, Any]) -> None:
+    def train(examples: Any, targets: Any, **how: Any) -> History:
+        model = Linear(1, 1, init="zeros")
+        return fit(model, examples, targets, loss=nn.half_squared_error, checks=False, progress=False, **how)
+
+    path = tmp_path / "run.json"
+    train([[0.0], [1.0]], [0.0, 1.0], epochs=1, callbacks=SaveCheckpoint(path))
+    assert len(train([[0.0], [1.0]], [0.0, 1.0], epochs=2, resume=path).losses) == 2
+    with pytest.raises(CheckpointError, match="other examples or targets"):
+        train(*other, epochs=2, resume=path)
+
+
+def test_the_path_comes_first(tmp_path: Path) -> None:
+    model = Linear(1, 1)
+    for function in (nn.save, nn.load):
+        with pytest.raises(TypeError, match=r"takes the path first"):
+            function(model, tmp_path / "model.json")

@@ -237,8 +237,9 @@ NESTED = r"Conv2d\(2, 1, 2\) takes an image as \[channel\]\[row\]\[column\], or 
 @pytest.mark.parametrize(
     ("image", "words"),
     [
-        (1.0, NESTED + "0 levels$"),
-        ([], NESTED + "1 level$"),
+        (1.0, NESTED + "1.0, of type float$"),
+        ([], NESTED + "an empty list$"),
+        ([1.0], NESTED + "1 level$"),
         (np.zeros((3, 3)), NESTED + "2 levels$"),
         (np.zeros((1, 1, 2, 3, 3)), NESTED + "5 levels$"),
         (np.zeros((1, 3, 3)), "takes images of 2 channels, .* got 1 channel$"),

@@ -128,8 +128,20 @@ def test_standardizer_refusals() -> None:
         Standardizer.of([[1e308], [1.1e308]])
     with pytest.raises(ValueError, match="too large"):
         Standardizer.of([[-1.5e308], [1.5e308]])
-    with pytest.raises(ValueError, match="argument 2 is shorter"):
+    with pytest.raises(ValueError, match=r"different numbers of features: \[1, 2\]"):
         Standardizer.of([[1.0, 2.0], [3.0]])
+    scale = Standardizer.of(moons(8))
+    assert scale == Standardizer.of(moons(8).examples)
+    for use in (scale, scale.inverse):
+        with pytest.raises(ValueError, match="for rows of 2 features, got 3"):
+            use([1.0, 2.0, 3.0])
+    with pytest.raises(TypeError, match=r"split takes a Dataset, such as moons\(\)"):
+        split([[1.0, 2.0]])  # type: ignore[arg-type]
+
+
+def test_a_data_set_introduces_itself() -> None:
+    assert repr(moons(30)) == "<Dataset 'moons': 30 examples of 2 features, 2 classes>"
+    assert repr(linear(2)) == "<Dataset 'linear': 2 examples of 1 feature, regression>"
 
 
 def test_map_and_signs() -> None:
@@ -183,8 +195,10 @@ def test_batches_refusals() -> None:
         batches([[1.0], [2.0]], [1])
     with pytest.raises(ValueError, match="no examples"):
         batches([], [])
-    with pytest.raises(ValueError, match="at least 1; got 0"):
+    with pytest.raises(ValueError, match="size must be at least 1, got 0"):
         batches(moons(4), size=0)
+    with pytest.raises(TypeError, match=r"size must be a whole number, got 2\.5"):
+        batches(moons(4), size=2.5)  # type: ignore[arg-type]
 
 
 # ---- data made by formulas -----------------------------------------------------------------------------------------

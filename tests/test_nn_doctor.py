@@ -5,12 +5,13 @@ import random
 import warnings
 from collections.abc import Callable, Sequence
 from html.parser import HTMLParser
+from itertools import pairwise
 from typing import Any
 
 import pytest
 
 import autograd
-from autograd import Value, topological_sort
+from autograd import Value, gradients, topological_sort
 from autograd.engine import NOT_COMPUTED
 from nn import (
     MLP,
@@ -43,18 +44,11 @@ from nn import (
     origin_of_nonfinite,
     softmax_cross_entropy,
 )
-from nn.doctor import (
-    ENOUGH,
-    Diagnosis,
-    Seen,
-    Unit,
-    due,
-    flat_below,
-    gradient_sizes,
-    idle,
-    origin_of_nonfinite_gradient,
-    rises,
-)
+from nn.doctor import Diagnosis, origin_of_nonfinite_gradient
+from nn.doctor.checks import gradient_sizes
+from nn.doctor.reading import Unit
+from nn.doctor.units import ENOUGH, Seen, flat_below, idle
+from nn.doctor.watching import due, rises
 
 POINTS = [[0.5, -1.0], [1.0, 2.0], [-0.3, 0.7]]
 CLASSES = [0, 1, 1]
@@ -152,8 +146,10 @@ def test_clipped_and_masked_gradients_are_fine(share: float) -> None:
         parameter.grad *= share
     assert not diagnose(model, loss)
     assert not diagnose(model, batch_loss(model, POINTS[:1], CLASSES[:1]))  # which is not swept yet
-    model.parameters()[-1].grad *= -1
-    assert only(diagnose(model, loss)).kind == "not zeroed"
+    for neuron in model.layers[1].neurons:  # of which the gradients have opposite signs
+        neuron.b.grad = -0.5 * gradients(loss, neuron.b)
+        assert only(diagnose(model, loss)).kind == "not zeroed"
+        neuron.b.grad = 0.0
 
 
 # ---- data that changed ---------------------------------------------------------------------------------------------
@@ -281,13 +277,42 @@ def test_fit_says_that_steps_go_uphill(activation: str, optimizer: Callable[[lis
 
 def test_how_many_steps_may_go_uphill() -> None:
     up, down, hardly = (1.0, 1.011), (1.0, 0.5), (1.0, 1.009)
-    assert rises([up] * 4 + [(1.0, 1.0)], 1.0) == 4 and rises([up] * 3 + [hardly, down], 0.5) == 0
-    assert rises([up] * 4 + [(1.0, 1.0)], 1.1) == 0  # below where it began
-    assert rises([hardly] * 5, 1.0) == 5 and rises([hardly] * 4 + [(1.0, 1.0)], 1.0) == 0
+    assert rises([up] * 4 + [(1.0, 1.0)]) == 4 and rises([up] * 3 + [hardly, down]) == 0
+    assert rises([hardly] * 5) == 5 and rises([hardly] * 4 + [(1.0, 1.0)]) == 0
+    assert rises([(1.0, 1.0 + 1e-12)] * 5) == 0 and rises([(1.0, 1.0 + 1e-6)] * 5) == 5
     twice, nearly = (1.0, 2.01), (1.0, 1.99)
-    assert rises([twice] * 2 + [up] + [down] * 2, 1.0) == 3 and rises([twice, nearly, up] + [down] * 2, 1.0) == 0
-    assert rises([twice] * 2 + [hardly] * 3, 1.0) == 5 and rises([(1.0, 9.0)] * 2 + [down] * 3, 1.0) == 0
-    assert rises([(1.0, math.inf)] * 4 + [down], 1.0) == 4 and rises([(1.0, math.nan)] * 4 + [down], 1.0) == 4
+    assert rises([twice] * 2 + [up] + [down] * 2) == 3 and rises([twice, nearly, up] + [down] * 2) == 0
+    assert rises([twice] * 2 + [hardly] * 3) == 5 and rises([(1.0, 9.0)] * 2 + [down] * 3) == 0
+    assert rises([(1.0, math.inf)] * 4 + [down]) == 4 and rises([(1.0, math.nan)] * 4 + [down]) == 4
+
+
+def test_a_loss_is_computed_again_only_while_it_has_not_fallen() -> None:
+    def judged(model: Module, optimizer: Optimizer, **keywords: Any) -> list[int]:
+        class Counting(Doctor):
+            def loss_again(self) -> float | None:
+                steps.append(self.training.step)
+                return super().loss_again()
+
+        steps: list[int] = []
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", TrainingWarning)
+            train(model, optimizer, checks=False, callbacks=[Counting()], **keywords)
+        return steps
+
+    model = net(8, 2)
+    assert judged(model, SGD(model.parameters(), lr=0.2), batch_size=60, epochs=30) == [1]
+    model = net(8, 2)
+    idle_steps = judged(model, SGD(model.parameters(), lr=1e-300), batch_size=60, epochs=20)
+    assert all(later >= 2 * step for step, later in pairwise(idle_steps))
+    model = net(8, 2)
+    assert judged(model, Uphill(model.parameters(), lr=0.001), batch_size=60, epochs=20) == [
+        1,
+        2,
+        3,
+        4,
+        5,
+        *range(10, 15),
+    ]
 
 
 def test_what_is_said_is_said_once() -> None:
@@ -356,8 +381,10 @@ def test_units_that_die_later() -> None:
                 neuron.b.data = -50.0
 
     model = net(8, 2)
-    [dead] = said_by(lambda: train(model, SGD(model.parameters(), lr=1e-3), epochs=2, callbacks=[Killer()]))
-    assert dead.startswith("after 6 steps, dead (layers.0): 8 of 8") and "60 examples" in dead
+    [dead] = said_by(
+        lambda: train(model, SGD(model.parameters(), lr=1e-3), epochs=2, batch_size=15, callbacks=[Killer()])
+    )
+    assert dead.startswith("after 8 steps, dead (layers.0): 8 of 8") and "45 examples" in dead  # three batches
 
 
 def test_dead_filters() -> None:
@@ -470,7 +497,7 @@ def test_units_that_will_part_are_not_scolded() -> None:
 def test_fit_says_that_weights_are_identical() -> None:
     model = net(8, 2, activation="sigmoid", init=constant)
     with pytest.warns(TrainingWarning, match="identical weights") as said:
-        train(model, SGD(model.parameters(), lr=0.1), epochs=1)
+        train(model, SGD(model.parameters(), lr=0.1), epochs=2)
     assert len(said) == 1
 
 
@@ -480,7 +507,7 @@ def test_vanishing_gradients() -> None:
     assert (finding.kind, finding.where) == ("vanishing", "layers.0")
     assert "relu" in finding.advice.lower() and "layers.3 " in finding.what
     with pytest.warns(TrainingWarning, match="vanish") as said:
-        train(model, SGD(model.parameters(), lr=0.1), epochs=1)
+        train(model, SGD(model.parameters(), lr=0.1), epochs=2)
     assert len(said) == 1
     model = net(*[6] * 9, 2, activation="tanh", init="xavier")
     assert not diagnose(model, batch_loss(model))
@@ -508,7 +535,7 @@ def test_a_chain_of_neurons_is_a_chain_of_layers() -> None:
 
 def test_what_two_batches_show_is_not_said_yet() -> None:
     model = net(*[6] * 9, 2, activation="sigmoid", init="xavier")
-    assert train(model, SGD(model.parameters(), lr=0.1), epochs=1, batch_size=30).messages == []
+    assert train(model, SGD(model.parameters(), lr=0.1), epochs=1).messages == []
 
 
 def test_exploding_gradients() -> None:
@@ -516,7 +543,7 @@ def test_exploding_gradients() -> None:
     finding = only(diagnose(model, batch_loss(model)))
     assert finding.kind == "exploding" and "clip_norm" in finding.advice
     with pytest.warns(TrainingWarning, match="explode"):
-        train(model, SGD(model.parameters(), lr=1e-15), epochs=1)
+        train(model, SGD(model.parameters(), lr=1e-15), epochs=2)
 
 
 def kinds(sizes: dict[str, float], weights: float = 1.0) -> list[str]:
@@ -655,10 +682,11 @@ def test_an_optimizer_of_another_model() -> None:
         train(net(), SGD(net().parameters(), lr=0.1), epochs=1)
 
 
-def test_fit_says_that_gradients_are_never_zeroed() -> None:
+@pytest.mark.parametrize("batch_size", [20, 40])
+def test_fit_says_that_gradients_are_never_zeroed(batch_size: int) -> None:
     model = net()
     with pytest.warns(TrainingWarning, match="still there when a batch begins") as said:
-        train(model, Forgetful(model.parameters(), lr=1e-3), epochs=1)
+        train(model, Forgetful(model.parameters(), lr=1e-3), epochs=1, batch_size=batch_size)
     assert [one.filename for one in said] == [__file__]
 
 
@@ -820,13 +848,25 @@ def test_training_is_the_same_with_and_without_it(make: Callable[[], Module]) ->
 
 
 def test_a_random_model_is_not_called_again() -> None:
-    model = Restless()
     doctor = Doctor()
-    train(model, epochs=1, checks=False, callbacks=[doctor])
-    assert not doctor.comparable
-    steady = net()
-    train(steady, epochs=1, checks=False, callbacks=[doctor])
-    assert doctor.comparable and len(doctor.steps) == 3
+    for model, comparable in ((Restless(), False), (net(), True)):
+        train(model, epochs=1, checks=False, callbacks=[doctor])
+        assert doctor.comparable is comparable
+
+
+def test_a_model_that_gives_a_dict() -> None:
+    class Named(Module):
+        def __init__(self) -> None:
+            self.inner = models_with(range(8), 8, -50.0, "relu")[0]
+
+        def __call__(self, x: Any) -> Any:
+            return {"scores": self.inner(x)}
+
+    model, doctor = Named(), Doctor()
+    given: dict[str, Any] = {"loss": lambda output, target: softmax_cross_entropy(output["scores"], target)}
+    with pytest.warns(TrainingWarning, match="8 of 8 ReLU units in inner.layers.0 are dead"):
+        train(model, checks=False, callbacks=[doctor], correct=lambda output, target: True, epochs=1, **given)
+    assert not doctor.calls
 
 
 def test_without_checks_nothing_is_said() -> None:
@@ -863,7 +903,16 @@ def test_resumed_training_does_not_repeat_itself() -> None:
 
 
 def test_when_it_looks() -> None:
-    assert [step for step in range(1, 300) if due(step)] == [1, 2, 3, 4, 5, 8, 16, 32, 64, 128, 192, 256]
+    assert [step for step in range(1, 300) if due(step)] == [1, 2, 4, 8, 16, 32, 64, 128, 192, 256]
+
+    class Counting(Doctor):
+        def watch(self) -> None:
+            epochs.append(self.training.epoch + 1)
+            super().watch()
+
+    epochs: list[int] = []
+    train(net(), checks=False, callbacks=[Counting()], epochs=9)
+    assert epochs == [1, 2, 4, 8]
 
 
 # ---- how it is shown -----------------------------------------------------------------------------------------------
@@ -908,3 +957,11 @@ def test_warnings_are_of_their_own_kind() -> None:
         warnings.simplefilter("ignore", TrainingWarning)
         history = train(model, Uphill(model.parameters(), lr=0.01))
     assert len(history.messages) == 1 and history.messages[0].startswith("after 5 steps, uphill: ")
+
+
+def test_a_loss_that_was_not_swept_is_told() -> None:
+    model = Linear(1, 1, rng=random.Random(0))
+    loss = half_squared_error(model([1.0]), [3.0])
+    assert "backward() has not run" in str(diagnose(model, loss)).replace("\n", " ")
+    loss.backward()
+    assert "backward() has not run" not in str(diagnose(model, loss)).replace("\n", " ")

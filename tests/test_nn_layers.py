@@ -218,6 +218,13 @@ def test_inputs_that_are_no_numbers_are_named(inputs: list[object], words: list[
 def test_an_array_of_examples_is_named() -> None:
     with pytest.raises(TypeError, match=r"input 0 .* one example at a time"):
         MLP(3, [2, 1])(np.eye(3))
+    for batch in (np.eye(4, 3), np.eye(1, 3), [[1, 2, 3]] * 2):  # as many examples as inputs, or not
+        with pytest.raises(ValueError, match=r"takes 3 inputs, got \d: input 0 .* one example at a time"):
+            MLP(3, [2, 1])(batch)
+    with pytest.raises(ValueError, match=r"takes 3 inputs, got 1: input 0 .* is <Dataset 'moons'"):
+        MLP(3, [2, 1])(nn.moons(4))
+    with pytest.raises(ValueError, match=r"takes 3 inputs, got 1: input 0 .* is array\(2\.\)"):
+        MLP(3, [2, 1])(np.array(2.0))
     with pytest.raises(TypeError, match=r"input 0 .* int\(x\) or float\(x\)"):
         MLP(3, [2, 1])(np.array([True, False, True]))
 
@@ -350,8 +357,18 @@ def test_parameters_of_activations() -> None:
         (lambda: nn.LeakyReLU(alpha=2), r"LeakyReLU takes \(slope=0.01\): got an unexpected keyword argument 'alpha'"),
         (lambda: nn.ELU("a"), "'a'"),
         (lambda: nn.GELU("erf"), r'approximate="none" or "tanh", got \'erf\''),
-        (lambda: nn.ReLU()([1.0, None]), "None"),
-        (lambda: nn.ReLU()("a"), "'a'"),
+        (
+            lambda: nn.ReLU()([1.0, (2.0, [None])]),
+            r"^ReLU\(\) takes numbers.*; x\[1\]\[1\]\[0\] is None, of type NoneType$",
+        ),
+        (lambda: nn.ReLU()("a"), r"^ReLU\(\) .*; x is 'a', of type str; float\(x\) reads"),
+        (
+            lambda: nn.LeakyReLU(0.5)(np.array([[1.0], [True]], dtype=object)),
+            r"^LeakyReLU\(slope=0.5\) .* x\[1\]\[0\] is True",
+        ),
+        (lambda: nn.Tanh()(y for y in [1.0]), r"^Tanh\(\) .*; x is <generator"),
+        (lambda: nn.Dropout()([0.5, None]), r"^Dropout\(0.5\) takes numbers.*; x\[1\] is None, of type NoneType$"),
+        (lambda: nn.ReLU()([1j]), "^relu of 1j: a complex has no relu"),
     ],
 )
 def test_wrong_parameters_and_inputs_of_activations(make: Callable[[], object], words: str) -> None:
@@ -362,8 +379,21 @@ def test_wrong_parameters_and_inputs_of_activations(make: Callable[[], object], 
 def test_names_that_nn_has_not_are_said() -> None:
     with pytest.raises(AttributeError, match=r"module 'nn' has no attribute 'relu' \(did you mean 'ReLU'\?\)"):
         nn.relu  # noqa: B018
+    with pytest.raises(AttributeError, match=r"'CrossEntropyLoss': here it is nn\.softmax_cross_entropy"):
+        nn.CrossEntropyLoss  # noqa: B018
     with pytest.raises(AttributeError, match="did you mean 'Sequential'"):
         nn.Sequental  # noqa: B018
+    for name, meant in (
+        ("Relu", "ReLU"),
+        ("leaky_relu", "LeakyReLU"),
+        ("cross_entropi", "cross_entropy"),
+    ):
+        with pytest.raises(AttributeError, match=f"did you mean '{meant}'"):
+            getattr(nn, name)
+    with pytest.raises(ValueError, match=r"got 'Relu' \(did you mean 'relu'\?\)"):
+        MLP(2, [1], activation="Relu")
+    with pytest.raises(TypeError, match="nin must be a whole number, got True"):
+        Linear(True, 1)
     assert not hasattr(nn, "__wrapped__")
 
 
@@ -457,8 +487,10 @@ def test_each_output_is_one_dot_and_one_addition_and_each_number_one_constant() 
     [
         ([1.0], "takes 2 inputs, got 1: give 2 numbers or Values, or a batch of such examples"),
         (np.zeros(3), "takes 2 inputs, got 3: "),
-        ([], "takes 2 inputs, got 0: "),
-        (np.zeros((0, 2)), "takes 2 inputs, got 0: "),
+        ([], "takes 2 inputs, got an empty list: give 2 numbers or Values, or a batch"),
+        (np.zeros((0, 2)), "takes 2 inputs, got an empty list: "),
+        (None, "takes 2 inputs, got 1: input 0 .* is None, of type NoneType$"),
+        ({1.0, 2.0}, "takes 2 inputs, got 1: .* of type set$"),
         (3.0, "takes 2 inputs, got 1: "),
         ([[1.0, 2.0], [1.0]], r"takes 2 inputs, example 1 \(counted from 0\) has 1: "),
         (np.zeros((2, 3)), r"takes 2 inputs, example 0 \(counted from 0\) has 3: "),
@@ -516,8 +548,9 @@ def test_flatten_hands_values_through() -> None:
     [
         ([[1, 2], 3], "3 beside lists"),
         ([[1, [2]]], r"\[2\] beside numbers"),
-        (1.0, "got 0 levels"),
-        ("ab", "got 0 levels"),
+        (1.0, "got 1.0, of type float"),
+        ("ab", "got 'ab', of type str"),
+        ([], "got an empty list"),
     ],
 )
 def test_flatten_wants_one_depth(x: Any, words: str) -> None:

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 import nn
 from autograd import Value, check_gradients, grad, hessian
+from autograd.engine import topological_sort
 from nn import (
     SGD,
     Module,
@@ -101,6 +102,24 @@ def test_cross_entropy_keeps_its_value_where_the_probability_underflows() -> Non
     assert softmax_cross_entropy([0.0, -800.0], [0.25, 0.75]) == 600.0
     assert swept(softmax_cross_entropy, [0.0, -math.inf], [1, 0]) == (0.0, [0.0, 0.0])
     assert log_softmax([0.0, -800.0]) == [0.0, -800.0]
+
+
+def test_a_distribution_is_kept_where_scores_are_far_apart() -> None:
+    assert softmax_cross_entropy([1e8, 1e8 + 1], [0.5, 0.5]) == pytest.approx(math.log(1 + math.e) - 0.5, rel=1e-15)
+    assert swept(softmax_cross_entropy, [0.0, -math.inf], [0.5, 0.5])[0] == math.inf
+    for scores in ([math.inf, 0.0], [0.0, math.inf]):
+        assert softmax_cross_entropy(scores, [0.5, 0.5]) == math.inf
+    assert softmax_cross_entropy([0.0, -800.0, -1e300], [0.5, 0.5, 0.0]) == 400.0
+
+
+def test_a_distribution_makes_a_graph_in_proportion_to_the_classes() -> None:
+    """One sum over all classes, two nodes for each further class, and their weighted sum."""
+
+    def edges(classes: int) -> int:
+        loss = softmax_cross_entropy([Value(0.1 * k) for k in range(classes)], [1 / classes] * classes)
+        return sum(len(node.parents) for node in topological_sort(loss))
+
+    assert edges(80) - edges(60) == edges(60) - edges(40) > 0
 
 
 def test_cross_entropy_of_a_batch_is_the_mean() -> None:
@@ -444,10 +463,19 @@ logits = binary_cross_entropy_with_logits
     [
         (lambda: softmax_cross_entropy([1.0, 2.0], 2), ValueError, "target 2 for 2 scores: it must be 0 to 1"),
         (lambda: softmax_cross_entropy([1.0, 2.0], -1), ValueError, "target -1"),
-        (lambda: softmax_cross_entropy([1.0, 2.0], 0.0), TypeError, "index of the right class as an int, got 0.0"),
+        (
+            lambda: softmax_cross_entropy([1.0, 2.0], 0.0),
+            TypeError,
+            "index of the right class as an int, got 0.0: write int",
+        ),
         (lambda: softmax_cross_entropy([1.0, 2.0], True), TypeError, "got True"),
         (lambda: softmax_cross_entropy([], 0), ValueError, "0 scores"),
         (lambda: softmax_cross_entropy(1.0, 0), TypeError, "one score per class"),
+        (
+            lambda: softmax_cross_entropy(Value(1.0), 0),
+            TypeError,
+            "of one score take hinge or binary_cross_entropy_with",
+        ),
         (lambda: softmax_cross_entropy(1.0, [0]), ValueError, "outputs: 1.0, targets: a sequence of 1"),
         (lambda: softmax_cross_entropy([[1.0, 2.0]], [0, 1]), ValueError, "sequence of 1, targets: a sequence of 2"),
         (lambda: softmax_cross_entropy([[1.0, 2.0]], 0), ValueError, "sequence of 1, targets: 0"),
@@ -461,7 +489,11 @@ logits = binary_cross_entropy_with_logits
         (lambda: softmax_cross_entropy([0.5, 0.5], [math.inf, 0]), ValueError, "weight inf for class 0"),
         (lambda: softmax_cross_entropy([0.5, 0.5], [math.nan, 0]), ValueError, "weight nan for class 0"),
         (lambda: softmax_cross_entropy([0.5, 0.5], [0, 0.0]), ValueError, "without a weight above 0"),
-        (lambda: softmax_cross_entropy([0.5, 0.5], [True, False]), TypeError, "weight of class 0 True .bool"),
+        (
+            lambda: softmax_cross_entropy([0.5, 0.5], [True, False]),
+            TypeError,
+            "weight of class 0 a number .* got True, of type bool",
+        ),
         (
             lambda: cross_entropy([0.5, 1.5], 0),
             ValueError,
@@ -486,23 +518,38 @@ logits = binary_cross_entropy_with_logits
             "binary_cross_entropy_with_logits takes a target from 0 to 1, got 1.01$",
         ),
         (lambda: logits(0.5, math.nan), ValueError, "got nan"),
-        (lambda: logits(0.5, True), TypeError, "target a number from 0 to 1, got True .bool"),
-        (lambda: logits(0.5, "1"), TypeError, "got '1' .str"),
+        (
+            lambda: logits(0.5, True),
+            TypeError,
+            "takes as target a number or a Value, got True, of type bool; write int",
+        ),
+        (lambda: logits(0.5, "1"), TypeError, "got '1', of type str; float"),
         (lambda: logits([0.5, 0.5], 1), ValueError, "compares one number with a target, got a sequence of 2"),
-        (lambda: logits(None, 1), TypeError, "a Value or a number as output, got None"),
+        (lambda: logits(None, 1), TypeError, "takes as output a number or a Value, got None"),
         (lambda: logits([0.5, 0.5], [1]), ValueError, "sequence of 2, targets: a sequence of 1"),
         (lambda: logits([], []), ValueError, "empty"),
         (lambda: binary_cross_entropy(1.5, 1), ValueError, "probabilities.*got 1.5.*binary_cross_entropy_with_logits"),
         (lambda: binary_cross_entropy(Value(-1e-9), 1), ValueError, "got -1e-09"),
         (lambda: binary_cross_entropy(0.5, 2), ValueError, "binary_cross_entropy takes a target"),
         (lambda: hinge(0.5, 0), ValueError, "-1 or [+]1, got 0"),
+        (lambda: hinge(Value(0.5), True), ValueError, "-1 or [+]1, got True"),
+        (lambda: hinge("a", 1), TypeError, "hinge takes as output a number or a Value, got 'a'"),
+        (lambda: hinge([0.5, None], 0), TypeError, "hinge takes as score a number or a Value, got None"),
+        (lambda: softmax([[1.0], [2.0]]), TypeError, r"softmax takes as score .* got \[1.0\], of type list"),
+        (lambda: half_squared_error([0.5], ["1"]), TypeError, "half_squared_error takes as target .* got '1'"),
+        (lambda: mean_squared_error(None, 1.0), TypeError, "mean_squared_error takes as output .* got None"),
+        (lambda: mean_squared_error({0: 1.0}, 1.0), TypeError, "of type dict"),
         (lambda: hinge([0.5], 0), ValueError, "hinge of one score takes the target -1 or [+]1, got 0"),
         (lambda: hinge([0.5, 1.0], 2), ValueError, "target 2 for 2 scores"),
         (lambda: hinge([], 0), ValueError, "0 scores"),
         (lambda: mean_loss(hinge, [], []), ValueError, "hinge got an empty sequence"),
         (lambda: l1_penalty([], 1.0), ValueError, "l1_penalty got no parameters"),
         (lambda: l2_penalty(Module(), 1.0), TypeError, "such as model.parameters"),  # type: ignore[arg-type]
-        (lambda: l2_penalty([Value(1.0), "2"], 1.0), TypeError, "l2_penalty takes Values, got at 1 '2'"),
+        (
+            lambda: l2_penalty([Value(1.0), "2"], 1.0),
+            TypeError,
+            "l2_penalty takes as parameter a number or a Value, got '2'",
+        ),
         (lambda: l2_penalty([1.0], -1.0), ValueError, "strength a finite number of at least 0, got -1.0"),
         (lambda: l1_penalty([1.0], math.inf), ValueError, "l1_penalty takes as strength .* got inf"),
         (lambda: l1_penalty([1.0], True), ValueError, "got True"),

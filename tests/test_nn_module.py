@@ -2,14 +2,17 @@
 
 import copy
 import pickle
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from autograd import Value, label
 from nn import MLP, Dropout, Layer, Linear, Module, Neuron, Sequential
+from nn.module import in_mode
 
 
 class Everything(Module):
@@ -234,3 +237,28 @@ def test_eval_ends_on_cycles_and_is_copied() -> None:
     assert not module.part.training
     assert not copy.deepcopy(module).part.training
     assert not pickle.loads(pickle.dumps(MLP(1, [1]).eval())).layers[0].training
+
+
+def test_a_mode_lasts_as_long_as_its_block() -> None:
+    model = Sequential(Dropout(0.5), Linear(1, 1))
+    model.layers[0].eval()
+    with suppress(ZeroDivisionError), in_mode(model, True):
+        assert all(part.training for _, part in model.named_modules())
+        raise ZeroDivisionError
+    with in_mode(model, False):
+        assert not any(part.training for _, part in model.named_modules())
+    assert [part.training for _, part in model.named_modules()] == [True, False, True]
+    assert "training" not in vars(model)  # as it was: the class's
+    with in_mode(len, False):
+        pass
+
+
+def test_a_forward_alone_is_not_called() -> None:
+    class Torchlike(Module):
+        def forward(self, x: Any) -> Any:
+            return x
+
+    with pytest.raises(NotImplementedError, match="Torchlike must define __call__: give its forward that name"):
+        Torchlike()(1.0)
+    with pytest.raises(NotImplementedError, match=r"Module must define __call__$"):
+        Module()(1.0)

@@ -329,14 +329,32 @@ def test_a_step_is_whole_wherever_it_is_interrupted() -> None:
     assert all(state in (before, after) for state in found)
 
 
+def test_without_momentum_nothing_is_remembered() -> None:
+    x = Value(2.0)
+    optimizer = SGD([x], lr=0.5)
+    for grad in (3.0, math.nan):
+        x.grad = grad
+        optimizer.step()
+    assert optimizer.velocities == [0.0]
+    x.data, x.grad = 2.0, 1.0
+    optimizer.step()
+    assert x.data == 1.5
+
+
+def test_decay_apart_from_the_gradient_follows_the_schedule() -> None:
+    x = Value(1.0)
+    AdamW([x], lr=0.25, weight_decay=0.5, schedule=lambda t: 0.5).step()  # the gradient is 0
+    assert x.data == 1 - 0.25 * 0.5 * 0.5
+
+
 # ---- one's own -----------------------------------------------------------------------------------------------------
 
 
 class Sign(Optimizer):
     """The simplest of one's own."""
 
-    def update(self, x: Any, grad: Any, lr: float) -> Any:  # type: ignore[override]
-        return x - math.copysign(lr, grad)
+    def update(self, lr: float, rows: Any) -> Any:
+        return [x - math.copysign(lr, grad) for x, grad in rows]
 
 
 class Remembering(Optimizer):
@@ -345,9 +363,10 @@ class Remembering(Optimizer):
     kept = ("velocities", "greatest")
     never_negative = ("greatest",)
 
-    def update(self, x: Any, grad: Any, lr: float, velocity: float, greatest: float) -> Any:  # type: ignore[override]
-        velocity, greatest = 0.9 * velocity + grad, max(greatest, abs(grad))
-        return x - lr * velocity / greatest, velocity, greatest
+    def update(self, lr: float, rows: Any) -> Any:
+        for x, grad, velocity, greatest in rows:
+            velocity, greatest = 0.9 * velocity + grad, max(greatest, abs(grad))
+            yield x - lr * velocity / greatest, velocity, greatest
 
 
 class Stepping(Optimizer):
@@ -382,16 +401,20 @@ def test_an_optimizer_of_ones_own() -> None:
 @pytest.mark.parametrize(
     ("kept", "gives", "words"),
     [
-        ((), lambda x: None, "Own.update must return x as numbers, got None"),
-        ((), lambda x: (x, x), "must return x as numbers"),
-        ((), lambda x: Value(x), "must return x as numbers"),
-        (("means",), lambda x: x, "must return x, means as numbers, got 1.0"),
-        (("means",), lambda x: (x, x, x), "must return x, means as numbers"),
-        (("means",), lambda x: ("x", x), "must return x, means as numbers"),
+        ((), lambda rows: None, r"Own.update must yield x as numbers for each of the 2 parameters; it gave \[\]"),
+        ((), lambda rows: [row[0] for row in rows][:1], r"must yield x as numbers.*; it gave \[1.0\]"),
+        ((), lambda rows: [(x, x) for x, *_ in rows], "must yield x as numbers"),
+        ((), lambda rows: [Value(x) for x, *_ in rows], "must yield x as numbers"),
+        (("means",), lambda rows: None, "must yield x, means as numbers"),
+        (("means",), lambda rows: [(x, x) for x, *_ in rows][:1], "must yield x, means as numbers"),
+        (("means",), lambda rows: [x for x, *_ in rows], r"must yield x, means as numbers.*; it gave \[1.0, 2.0\]"),
+        (("means",), lambda rows: [(x, x, x) for x, *_ in rows], "must yield x, means as numbers"),
+        (("means",), lambda rows: [(1.0, 1.0), (1.0, 1.0, 1.0)], "must yield x, means as numbers"),
+        (("means",), lambda rows: [("x", x) for x, *_ in rows], "must yield x, means as numbers"),
     ],
 )
 def test_an_update_that_gives_something_else(kept: tuple[str, ...], gives: Any, words: str) -> None:
-    own = type("Own", (Optimizer,), {"kept": kept, "update": lambda self, x, grad, lr, *kept: gives(x)})
+    own = type("Own", (Optimizer,), {"kept": kept, "update": lambda self, lr, rows: gives(rows)})
     x = Value(1.0)
     optimizer = own([x, Value(2.0)], lr=0.1)
     with pytest.raises(TypeError, match=words):

@@ -235,6 +235,8 @@ def test_colour_and_class_agree_whatever_classes_are_there() -> None:
 def test_regression_surface_and_points_share_their_colours() -> None:
     data = linear(30, features=2)
     figure = plot_boundary(lambda p: 3 * p[0] + p[1], data, resolution=11)
+    marks = [round(mark, 9) for mark in figure.axes[1].get_yticks()]
+    assert 4 <= len(marks) <= 10 and all(mark % 1 in (0, 0.5) for mark in marks)  # round numbers
     surface, points = figure.axes[0].collections
     np.testing.assert_array_equal(points.get_array(), data.targets)
     assert points.get_clim() == surface.get_clim()
@@ -265,6 +267,13 @@ def test_models_that_say_the_same_everywhere(score: float) -> None:
     plot_boundary(lambda p: score, [[2.0, 3.0]], resolution=4)  # a single example
 
 
+def test_boundary_on_the_users_axes() -> None:
+    ax = Figure().subplots()
+    ax.set_xscale("log")
+    assert plot_boundary(lambda p: p[0] - 2, [[1.0, 1.0], [3.0, 3.0]], [0, 1], ax, resolution=4) is ax.figure
+    assert ax.get_xscale() == "log" and len(contour(ax.figure)) > 0
+
+
 def test_boundary_refusals() -> None:
     with pytest.raises(ValueError, match=r"one or two features, and these examples have 3: train on two"):
         plot_boundary(lambda p: 0.0, [[1.0, 2.0, 3.0]])
@@ -280,6 +289,11 @@ def test_boundary_refusals() -> None:
     for resolution in (1, 2.5):
         with pytest.raises(ValueError, match="at least 2"):
             plot_boundary(lambda p: 0.0, SQUARE, resolution=resolution)  # type: ignore[arg-type]
+    for examples, targets in (([1.0, 2.0], None), (SQUARE, list("abab")), ([[1.0, None]], None)):
+        with pytest.raises(TypeError, match="each example is a list of one or two numbers, and each target a number"):
+            plot_boundary(lambda p: 0.0, examples, targets)
+    with pytest.raises(TypeError, match=r"history must be what fit returned, a History; got \[1.0\]"):
+        plot_history([1.0])  # type: ignore[arg-type]
     with pytest.raises(ValueError, match='"light" or "dark"'):
         plot_boundary(lambda p: 0.0, SQUARE, theme="pink")  # type: ignore[arg-type]
 
@@ -302,15 +316,20 @@ def test_weights_are_the_images(build: Callable[[int, int], Module]) -> None:
     model = build(6, 5)
     first = next(part for _, part in model.named_modules() if isinstance(part, Layer | Linear))
     weights = first.weight if isinstance(first, Linear) else [neuron.w for neuron in first.neurons]
-    for shape in ((2, 3), (3, 2), (1, 6)):
-        figure = plot_weights(model, shape)
-        np.testing.assert_array_equal(images(figure), data_of(weights).reshape(5, *shape))
-    assert images(plot_weights(model))[0].shape == (1, 6)
+    figure = plot_weights(model, (2, 3))
+    np.testing.assert_array_equal(images(figure), data_of(weights).reshape(5, 2, 3))
     drawn = [ax.images[0] for ax in figure.axes if ax.images]
     greatest = np.abs(data_of(weights)).max()
     assert {image.get_clim() for image in drawn} == {(-greatest, greatest)}
     assert [ax.get_title() for ax in figure.axes if ax.images] == list("01234")
     assert figure.axes[-1].get_ylabel() == "weight"
+
+
+@pytest.mark.parametrize("shape", [(3, 2), (1, 6), None])
+def test_weights_fill_any_shape(shape: tuple[int, int] | None) -> None:
+    layer = Linear(6, 2)
+    expected = data_of(layer.weight).reshape(2, *(shape or (1, 6)))
+    np.testing.assert_array_equal(images(plot_weights(layer, shape)), expected)
 
 
 def test_weights_of_kernels_neurons_and_squares() -> None:
@@ -334,7 +353,7 @@ def test_only_the_first_weights_of_many() -> None:
 
 def test_weights_of_zero_and_nan_can_be_drawn() -> None:
     layer = Linear(4, 2, init="zeros")
-    plot_weights(layer).canvas.draw()
+    assert images(plot_weights(layer))[0].tolist() == [[0.0, 0.0], [0.0, 0.0]]
     layer.weight[0][0].data = float("nan")
     layer.weight[1][0].data = -2.0
     figure = plot_weights(layer)
@@ -347,6 +366,10 @@ def test_weights_of_zero_and_nan_can_be_drawn() -> None:
 def test_weights_refusals() -> None:
     with pytest.raises(ValueError, match="has 6 weights, which do not fill 4 rows of 2"):
         plot_weights(Linear(6, 2), (4, 2))
+    with pytest.raises(ValueError, match="which do not fill 2 rows of 2"):
+        plot_weights(Linear(6, 2), 2)
+    with pytest.raises(TypeError, match="shape must be a whole number, got '2x3'"):
+        plot_weights(Linear(6, 2), "2x3")  # type: ignore[arg-type]
     for thing in (Sequential("relu"), 3, [1.0], Layer(0, 2)):
         with pytest.raises(TypeError, match=r"no weights in .*give a Layer"):
             plot_weights(thing)
@@ -409,6 +432,7 @@ def test_gradient_sizes_every_few_steps_anew_and_kept() -> None:
     model = MLP(2, [2, 1])
     train(model, sizes)
     assert sizes.steps == [1, 5]
+    assert repr(sizes) == "GradientSizes(every=4): 2 steps of 2 layers"
     assert {len(x) for x in sizes.sizes.values()} == {2}
     other = GradientSizes()
     other.load_state(sizes.state())
@@ -488,6 +512,20 @@ def test_saturation_is_told() -> None:
     assert 0.1 < share < 0.9
     titles = [ax.get_title() for ax in plot_activations(model, data).axes]
     assert titles == [f"layers.0\n{100 * share:.1f} % saturated", "layers.1"]
+
+
+def test_saturation_is_measured_by_the_steepest_slope() -> None:
+    """A sigmoid's is 1/4, at 0: 1 % of it is reached at 5.986, but 0.01 at 4.6 already. A GELU is flat in places, and bends
+    away again."""
+    for numbers, layer, told in (
+        ([[5.95], [-5.95]], "sigmoid", ""),
+        ([[6.02], [-6.02], [0.0], [5.0]], "sigmoid", "\n50.0 % saturated"),
+        ([[-0.7517915246935645], [1.0]], "gelu", ""),
+        ([[-6.0], [1.0]], "softplus", ""),
+        ([[0.0], [1.0]], "cos", "\n50.0 % saturated"),  # which has no end where it is flat, but is so at 0
+    ):
+        ax = plot_activations(Sequential(layer), [[Value(x)] for [x] in numbers]).axes[0]
+        assert ax.get_title().partition("layers.0")[2] == told
 
 
 def test_activations_of_layers_that_do_not_change_anything_are_left_out() -> None:
@@ -615,10 +653,11 @@ def pictures(theme: Any) -> Iterator[Any]:
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_every_picture_can_be_read(theme: Any) -> None:
-    """Axes are labelled, no text is cut off or covers another's, legends lie where they should, colours stand out."""
+    """Axes are labelled, in the theme's colours, and no text is cut off (which no theme changes: it takes a drawing)."""
     paper, ink = (PALETTE[use][theme == "dark"] for use in ("paper", "text"))
     for figure in pictures(theme):
-        figure.canvas.draw()
+        if theme == "light":
+            figure.canvas.draw()
         assert to_hex(figure.get_facecolor()) == paper
         renderer = figure.canvas.get_renderer()
         for ax in figure.axes:
@@ -632,11 +671,8 @@ def test_every_picture_can_be_read(theme: Any) -> None:
             texts += ax.get_legend().get_texts() if ax.get_legend() else []
             for text in texts:
                 assert to_hex(text.get_color()) == ink
-                if (
-                    text.get_text()
-                    and text.get_visible()
-                    and text not in (*ax.get_xticklabels(), *ax.get_yticklabels())
-                ):
+                on_axis = text in (*ax.get_xticklabels(), *ax.get_yticklabels())
+                if theme == "light" and text.get_text() and text.get_visible() and not on_axis:
                     box = text.get_window_extent(renderer)
                     assert box.x0 >= 0 and box.y0 >= 0
                     assert box.x1 <= figure.bbox.x1 and box.y1 <= figure.bbox.y1
@@ -670,6 +706,10 @@ def test_colours_and_shapes_can_be_told_apart(theme: Any) -> None:
     assert contrast(colours.of(0), colours.of(1)) > 1.8  # also in grey
     shown = {(colours.of(k), MARKERS[k % len(MARKERS)]) for k in range(90)}
     assert len(shown) == 90 and len(CLASSES) == 10
+    pale = colours.diverging(colours.of(0), colours.of(1), 0.75)
+    mixed = 0.75 * np.array(to_rgb(colours.of(1))) + 0.25 * np.array(to_rgb(colours["paper"]))
+    np.testing.assert_allclose(pale(1.0)[:3], mixed, atol=1e-12)
+    assert to_hex(pale.resampled(3)(1)) == colours["paper"]
 
 
 def test_a_notebook_gets_one_sharp_png() -> None:

@@ -171,6 +171,9 @@ def test_in_a_notebook() -> None:
     for text in ("layers.5.layers.2", "Conv2d(1, 3, 3, padding=1)", "3×8×8", "448", "total"):
         assert text in html
     assert "<script" not in html
+    body, total = html.split("<tfoot>")
+    assert "border-top: 1px" not in body and "total" in total and "448" not in total  # a rule above the total alone
+    assert total.count("border-top: 1px") == 5
 
 
 def test_a_summary_changes_nothing() -> None:

@@ -1,10 +1,14 @@
 """The training loop: what it computes, records, shows and refuses, and how it ends."""
 
 import builtins
+import fcntl
 import math
+import os
 import random
 import signal
+import struct
 import sys
+import termios
 import threading
 from collections.abc import Callable
 from contextlib import suppress
@@ -253,6 +257,77 @@ def test_a_loss_without_a_graph_is_refused() -> None:
 def test_refusals(examples: list[float], targets: list[float], keywords: dict[str, Any], words: str) -> None:
     with pytest.raises(ValueError, match=words):
         fit(Line(), examples, targets, loss=half_squared_error, progress=False, **keywords)
+
+
+@pytest.mark.parametrize(
+    ("argument", "given", "words"),
+    [
+        ("model", lambda x: x, r"model must be a nn\.Module, such as .*; got <function"),
+        ("optimizer", "adam", r"optimizer must be one such as nn\.Adam\(model\.parameters\(\)\); got 'adam'"),
+        ("optimizer", Adam, r"optimizer must be one such as .*; got <class"),
+        ("rng", 0, r"rng must be a source of random numbers, such as random\.Random\(0\); got 0"),
+        ("loss", "mse", "loss must be a function; got 'mse'"),
+        ("loss", None, "loss must be a function; got None"),
+        ("correct", "accuracy", "correct must be a function; got 'accuracy'"),
+        ("penalty", Value(1.0), "penalty must be a function; got Value"),
+        ("validation", ([1.0], [1.0], [1.0]), r"validation must be \(examples, targets\), or a Dataset; got"),
+        ("validation", 0.2, "validation targets are missing"),
+        ("clip_norm", "1", "clip_norm must be a number; got '1'"),
+    ],
+)
+def test_arguments_of_another_kind(argument: str, given: Any, words: str) -> None:
+    arguments = {"model": Line(), "loss": half_squared_error, argument: given}
+    with pytest.raises(TypeError, match=words):
+        fit(examples=[1.0], targets=[1.0], progress=False, **arguments)
+
+
+def test_figures_come_before_the_times_and_are_seen_in_40_columns(monkeypatch: pytest.MonkeyPatch) -> None:
+    reader, writer = os.openpty()
+    fcntl.ioctl(writer, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 40, 0, 0))
+    with open(reader, "rb", buffering=0) as screen, open(writer, "w", encoding="utf-8") as terminal:
+        monkeypatch.setattr(sys, "stderr", terminal)
+        history = fit(MLP(2, [3, 2], rng=random.Random(0)), XOR, CLASSES, epochs=2, checks=False)
+        terminal.flush()
+        last = screen.read(4096).decode().strip().split("\r")[-1]
+    assert 30 < len(last) <= 40
+    assert last.startswith(f"epoch 2/2, loss {history.losses[-1]:.3g}, accuracy {history.accuracies[-1]:.0%}"[:-1])
+
+
+def test_the_loss_on_validation_data_is_shown_where_there_is_no_accuracy(capsys: pytest.CaptureFixture[str]) -> None:
+    history = fit(Line(), POINTS, POINTS, validation=([1.0], [9.0]), **{**FEW, "progress": True})
+    assert f", held out {history.validation_losses[-1]:.3g} |" in capsys.readouterr().err
+    assert f", held out {history.validation_losses[-1]:.3g})" in repr(history)
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_in_a_notebook_the_bar_becomes_text(fails: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A widget is not in the file that is saved; the text of the display's last update is."""
+    import IPython.display
+    import tqdm.auto
+    from tqdm.notebook import tqdm_notebook
+
+    shown: list[Any] = []
+
+    class Display:
+        def update(self, data: dict[str, str], raw: bool) -> None:
+            shown.append((data, raw))
+
+    def display(widget: Any, display_id: bool) -> Display:
+        shown.append((widget, display_id))
+        return Display()
+
+    def fail(training: Training) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(IPython.display, "display", display)
+    monkeypatch.setattr(tqdm.auto, "tqdm", tqdm_notebook)
+    with suppress(ZeroDivisionError):
+        fit(Line(), POINTS, POINTS, callbacks=fail if fails else (), **{**FEW, "progress": True})
+    (widget, has_id), (data, raw) = shown
+    assert type(widget).__module__ == "tqdm.notebook"
+    assert has_id
+    assert raw
+    assert data["text/plain"].startswith(f"epoch {1 if fails else 2}/2, loss ")
 
 
 def test_bar_shows_loss_and_accuracy(capsys: pytest.CaptureFixture[str]) -> None:
@@ -776,6 +851,27 @@ def test_ctrl_c_waits_for_a_callback_once() -> None:
     history = fit(Line(), POINTS, POINTS, callbacks=[press(2), lambda t: done.append("next")], **FEW)
     assert history.interrupted
     assert (len(history.losses), done) == (1, ["whole", "next"])
+    tidying = Watch(on_epoch=press(2), on_end=press(1))  # the third waits for the tidying up
+    history = fit(Line(), POINTS, POINTS, callbacks=tidying, **FEW)
+    assert history.interrupted
+    assert done == ["whole", "next", "whole"]
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_ctrl_c_in_a_training_within_a_training(times: int) -> None:
+    """Pressed once, the inner one, which is a callback's work, is done first; a second time ends it. The outer one ends."""
+    inner: list[History] = []
+
+    def press(training: Training) -> None:
+        if training.epoch in range(3, 3 + times):
+            signal.raise_signal(signal.SIGINT)
+
+    def nested(training: Training) -> None:
+        inner.append(fit(Line(), POINTS, POINTS, callbacks=press, **{**FEW, "epochs": 9}))
+
+    outer = fit(Line(), POINTS, POINTS, callbacks=nested, **FEW)
+    assert (outer.interrupted, len(outer.losses)) == (True, 1)
+    assert [(one.interrupted, len(one.losses)) for one in inner] == [(times == 2, 4 if times == 2 else 9)]
 
 
 def test_ctrl_c_goes_to_the_handler_that_was_there() -> None:
@@ -849,3 +945,51 @@ def test_the_origin_of_a_gradient_is_sought_with_the_same_random_numbers() -> No
     with pytest.raises(TrainingError, match=r"for example \d it began at the node sqrt"):
         fit(model, [1.0] * 2, [1.0] * 2, loss=lambda output, target: output, progress=False, checks=False)
     assert model.rng.random() == third
+
+
+@pytest.mark.parametrize(
+    ("loss", "advice"),
+    [
+        (lambda output, target: None, "end with return"),
+        (lambda output, target: [output], r"take \[0\]"),
+        (lambda output, target: 1.5, "not with their .data"),
+    ],
+)
+def test_a_loss_that_is_no_value_says_what_to_do(loss: Any, advice: str) -> None:
+    with pytest.raises(TypeError, match=advice):
+        fit(Line(), [1.0], [2.0], loss=loss, progress=False)
+
+
+@pytest.mark.parametrize(
+    "loss",
+    [
+        lambda output, target: Value((output - target).data),
+        lambda output, target: (output.detach() - target) ** 2,
+        lambda output, target: Value(1.0) * 2,
+    ],
+)
+def test_a_loss_that_depends_on_no_parameter_ends_training(loss: Any) -> None:
+    model = Line(1.0)
+    with pytest.raises(ValueError, match="depends on no parameter"):
+        fit(model, [1.0, 2.0], [2.0, 4.0], loss=loss, optimizer=SGD(model.parameters(), lr=0.1), progress=False)
+    assert model.slope.data == 1.0
+
+
+def test_a_loss_may_depend_on_parameters_for_some_examples_only() -> None:
+    model = Line(1.0)
+    fit(
+        model,
+        [1.0, 2.0],
+        [0.0, 4.0],
+        loss=lambda output, target: (output - target) ** 2 if target else Value(0.0),
+        progress=False,
+    )
+    assert model.slope.data != 1.0
+
+
+def test_a_method_that_would_never_be_called_is_named() -> None:
+    class Keras(Callback):
+        def on_epoch_end(self, training: Any) -> None: ...
+
+    with pytest.raises(TypeError, match=r"callbacks\[0\] has a method on_epoch_end.*did you mean 'on_epoch'"):
+        fit(Line(), [1.0], [2.0], callbacks=[Keras()], progress=False)
