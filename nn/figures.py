@@ -68,6 +68,12 @@ class Colours:
         scale = LinearSegmentedColormap.from_list("diverging", [ends[0], paper, ends[1]])
         return scale.with_extremes(bad=self["wrong"])
 
+    def sequential(self, high: str) -> Any:
+        """From nearly the colour of the paper to another; what is not finite is red."""
+        paper, end = to_rgb(self["paper"]), to_rgb(high)
+        start = [0.9 * p + 0.1 * c for p, c in zip(paper, end)]
+        return LinearSegmentedColormap.from_list("sequential", [start, end]).with_extremes(bad=self["wrong"])
+
     def marker(self, index: int) -> str:
         """The shape of a class's points."""
         return MARKERS[index % len(MARKERS)]

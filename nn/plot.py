@@ -45,6 +45,7 @@ Model = Callable[[Any], Any]
 
 MOST_IN_LEGEND = 20
 MOST_IMAGES = 100
+LONGEST_TITLE = 37  # characters that fit over the narrowest panel
 MOST_CLASSES = 100  # greater whole targets are quantities
 LIVE_SHARE = 0.05  # of the time that a training takes may be spent on its live picture
 
@@ -53,7 +54,11 @@ LIVE_SHARE = 0.05  # of the time that a training takes may be spent on its live 
 
 
 def plot_history(history: History, ax: Any = None, *, log: bool | None = None, theme: Theme = "light") -> Figure:
-    """The loss of each step (faint) and each epoch, and of the validation data; beside it the accuracy, if there is one.
+    """The loss of each batch (faint) and each epoch, and of the validation data; beside it the accuracy, if there is one.
+
+    The fewer examples a batch has, the more its mean loss jumps, above all that of an epoch's last batch, which may be left
+    with a few: that is no broken training. Where the last batches alone would lengthen the loss axis by more than half, it is
+    made for the others and the epochs, and the legend says how many batches lie beyond it.
 
     With `ax` only the losses are drawn. `log` chooses a logarithmic loss; by default it is, if the losses of the epochs (of
     the steps, if there is no whole epoch) are above 0 and span a factor of 100. Raises ValueError if nothing was recorded.
@@ -68,14 +73,20 @@ def plot_history(history: History, ax: Any = None, *, log: bool | None = None, t
     with canvas(ax, theme, (4.5 * panels + 0.5 * (panels == 1), 3.4), columns=panels) as (figure, axes, colours):
         steps = [(step + 1) / history.steps_per_epoch for step in range(len(history.step_losses))]
         few = {"marker": "."} if len(steps) <= 30 else {}
-        faint = {"color": colours["line"], "linewidth": 0.8, "alpha": 0.7}
-        axes[0].plot(steps, history.step_losses, label="each step", **faint, **few)
-        _epochs(axes[0], history.losses, colours.of(0), "o-", "training")
-        _epochs(axes[0], history.validation_losses, colours.of(1), "s--", "validation")
         main = history.losses or history.step_losses
         positive = all(loss > 0 for loss in [*history.step_losses, *history.losses, *history.validation_losses])
-        if log or (log is None and positive and max(main) >= 100 * min(main)):
+        logarithmic = log or (log is None and positive and max(main) >= 100 * min(main))
+        limits = _loss_limits(history, bool(logarithmic)) if ax is None else None
+        beyond = sum(not limits[0] <= loss <= limits[1] for loss in history.step_losses) if limits else 0
+        label = f"each batch{f' ({beyond} beyond the axis)' * (beyond > 0)}"
+        faint = {"color": colours["line"], "linewidth": 0.6, "alpha": 0.6}
+        axes[0].plot(steps, history.step_losses, label=label, **faint, **few)
+        _epochs(axes[0], history.losses, colours.of(0), "o-", "training")
+        _epochs(axes[0], history.validation_losses, colours.of(1), "s--", "validation")
+        if logarithmic:
             axes[0].set_yscale("log")
+        if limits:
+            axes[0].set_ylim(*limits)
         axes[0].set(title="Loss", xlabel="epoch", ylabel="mean loss")
         if panels == 2:
             _epochs(axes[1], history.accuracies, colours.of(0), "o-", "training")
@@ -89,6 +100,26 @@ def plot_history(history: History, ax: Any = None, *, log: bool | None = None, t
             one.xaxis.get_major_locator().set_params(integer=True)
             one.legend()
     return figure
+
+
+def _loss_limits(history: History, log: bool) -> tuple[float, float] | None:
+    """The ends of the loss axis, if the last batch of each epoch must not choose them; else None."""
+    last = slice(history.steps_per_epoch - 1, None, history.steps_per_epoch)
+    others = list(history.step_losses)
+    del others[last]
+
+    def heights(steps: Sequence[float]) -> list[float]:
+        losses = [*steps, *history.losses, *history.validation_losses]
+        return [math.log(x) if log else x for x in losses if math.isfinite(x) and (x > 0 or not log)]
+
+    counted_in, everything = heights(others), heights(history.step_losses)
+    if not others or not counted_in:
+        return None
+    low, high = min(counted_in), max(counted_in)
+    if max(everything) - min(everything) <= 1.5 * (high - low) or low == high:
+        return None
+    low, high = low - (high - low) / 20, high + (high - low) / 20
+    return (math.exp(low), math.exp(high)) if log else (low, high)
 
 
 def _epochs(ax: Any, figures: Sequence[float], colour: str, style: str, label: str) -> None:
@@ -251,7 +282,8 @@ def plot_boundary(
     Several scores: the region of each class, that with the greatest. One score: its height as colours, and a line where it
     is at the `threshold` between two classes; by default that is 0 if the targets are -1 and +1; else 0.5 if the score stays
     within 0 and 1, as a probability does; else 0. Regression (a Dataset's, or targets that are not whole numbers below 100):
-    heights alone, the examples in the same colours. One feature: the model's answer as a line.
+    heights alone, the examples in the same colours; two colours that meet in that of the paper at 0, if there are numbers on
+    both sides of it, else one. One feature: the model's answer as a line.
 
     model       a Module, or any function of one example: `lambda x: model(scale(x))` draws in the data's own units
     examples    a Dataset, or examples, with `targets` if there are any
@@ -398,19 +430,26 @@ def _fill_heights(
         usual = 0.5 if not signed and min(heights) >= 0 and max(heights) <= 1 else 0.0
         middle = usual if threshold is None else threshold
         reach = max(abs(height - middle) for height in heights) or 1.0
-        low, high, pair = middle - reach, middle + reach, (colours.of(0), colours.of(1))
+        low, high = middle - reach, middle + reach
+        levels = [low + (high - low) * i / 24 for i in range(25)]
+        scale = {"cmap": colours.diverging(colours.of(0), colours.of(1), 0.75), "vmin": low, "vmax": high}
     else:
         both = [*heights, *data.targets]
-        low, high, pair = min(both), max(both), (colours.of(1), colours.of(0))
-        low, high = (low, high) if low < high else (low - 0.5, high + 0.5)
-    scale = {"cmap": colours.diverging(*pair, 0.75 if classifies else 1.0), "vmin": low, "vmax": high}
-    levels = [low + (high - low) * i / 24 for i in range(25)]
+        low, high = min(both), max(both)
+        more = 0.0 if low < high else max(0.5, abs(low) / 20)
+        low, high = low - more, high + more
+        levels = sorted({low, *ticks(low, high, 32), high})
+        if low < 0 < high:
+            reach = max(-low, high)
+            scale = {"cmap": colours.diverging(colours.of(1), colours.of(0)), "vmin": -reach, "vmax": reach}
+        else:
+            scale = {"cmap": colours.sequential(colours.of(0)), "vmin": low, "vmax": high}
     filled = ax.contourf(xs, ys, surface, levels=levels, zorder=0, **scale)
     if classifies and min(heights) < middle < max(heights):
         ax.contour(xs, ys, surface, levels=[middle], colors=[colours["text"]], linewidths=1.5, zorder=1)
     bar = figure.colorbar(filled, ax=ax, label="score" if classifies else plain(data.target_name), shrink=0.9)
     bar.outline.set_visible(False)
-    marked = [low, middle, high] if classifies else ticks(low, high)
+    marked = [low, middle, high] if classifies else ticks(low, high, 8)
     bar.set_ticks(marked, labels=[number(x, 3) for x in marked])
     return scale
 
@@ -497,10 +536,12 @@ def _folded(weights: list[float], shape: int | tuple[int, int] | None) -> list[l
 def plot_activations(model: Module, examples: Dataset | Sequence[Any], *, theme: Theme = "light") -> Figure:
     """How the outputs of each layer are spread over these examples, a panel per layer.
 
-    The outputs that are exactly 0 are a grey bar of their own. The title tells their share, and the share of others that are
-    saturated: the activation's slope there is at most 1 % of its steepest, as a sigmoid's beyond -6 and 6 is.
+    The outputs that are exactly 0 are a grey bar of their own; one much taller than the others has a break, and its share
+    beside it. The title tells that share, and the share of others that are saturated: the activation's slope there is at most
+    1 % of its steepest, as a sigmoid's beyond -6 and 6 is.
 
-    Modules answer in evaluation mode. Raises TypeError if nothing in the model is called, ValueError without examples.
+    Parts that only pass on what they or parts before them were given, as Flatten does, have no panel. Modules answer in
+    evaluation mode. Raises TypeError if no layer of the model is called, ValueError without examples.
     """
     from nn.figures import canvas
 
@@ -509,10 +550,14 @@ def plot_activations(model: Module, examples: Dataset | Sequence[Any], *, theme:
         raise ValueError("no examples: give at least one")
     outputs = _outputs(model, rows)
     if not outputs:
-        raise TypeError(f"nothing in {model!r:.80} is a layer that was called: give a Module, such as an MLP")
-    columns = min(len(outputs), 3)
-    down = math.ceil(len(outputs) / columns)
-    with canvas(None, theme, (3.4 * columns, 2.7 * down), down, columns) as (figure, axes, colours):
+        raise TypeError(
+            f"nothing in {model!r:.80} is a layer that was called and gives new Values: give a Module, such as an MLP"
+        )
+    count = len(outputs)
+    columns = count if count <= 3 else 2 if count == 4 else min((3, 4), key=lambda a: -count % a)  # few empty places
+    down = math.ceil(count / columns)
+    size = (min(3.4 * columns, 11.6), 2.7 * down)
+    with canvas(None, theme, size, down, columns) as (figure, axes, colours):
         for ax, (name, found) in zip(axes, outputs.items(), strict=False):
             _draw_activations(ax, name, found, colours)
         for ax in axes[len(outputs) :]:
@@ -537,37 +582,54 @@ def _draw_activations(ax: Any, name: str, found: list[tuple[float, bool]], colou
     if zeros:
         ax.bar([0.0], [zeros], (high - low) / 30, color=colours["frame"])
     if top and zeros > 2 * top:
-        ax.set_ylim(0, 1.6 * top)  # the bar of the zeros goes on; its share is in the title
+        ax.set_ylim(0, 1.6 * top)
+        _break_bar(ax, (high - low) / 30, percent(zeros), low + high >= 0, colours)
     shares = [(zeros, "exactly 0"), (flat, "saturated"), (1 - len(finite) / len(found), "not finite")]
     told = ", ".join(f"{percent(share)} {what}" for share, what in shares if share > 0)
-    ax.set_title(f"{plain(name)}\n{told}" if told else plain(name), fontsize="small")
+    title = plain(name if len(name) <= LONGEST_TITLE else name.replace(" · ", "\n"))
+    ax.set_title(f"{title}\n{told}" if told else title, fontsize="small")
     ax.set(xlabel="output", ylabel="share of outputs")
+
+
+def _break_bar(ax: Any, width: float, share: str, on_the_right: bool, colours: Any) -> None:
+    """Cut through the bar at 0, which goes on above the axes, and write its share beside it."""
+    across, sides = ax.get_xaxis_transform(), [-width, width]
+    ax.fill_between(sides, [0.8, 0.84], [0.84, 0.88], color=colours["paper"], linewidth=0, transform=across, zorder=3)
+    ax.plot(sides, [[0.8, 0.84], [0.84, 0.88]], color=colours["text"], linewidth=1, transform=across, zorder=4)
+    at, side = (1.4 * width, "left") if on_the_right else (-1.4 * width, "right")
+    ax.text(at, 0.93, share, ha=side, va="center", fontsize="small", color=colours["text"], transform=across)
 
 
 def _outputs(model: Module, rows: Sequence[Any]) -> dict[str, list[tuple[float, bool]]]:
     """(output, whether its activation is as good as flat) of each layer, by its name, in the order of the calls.
 
-    A neuron is told with its layer, and a part that hands on what one within it gave is left out.
+    A neuron is told with its layer, and a part is left out of which all outputs were there before its call ended.
     """
     names = {id(part): path for path, part in walk(model, "", {}) if not isinstance(part, Value)}
     found: dict[str, list[tuple[float, bool]]] = {}
-    last: list[Value] = []
+    there: dict[int, Value] = {}  # of this example, by their ids
 
     def told(part: Any, outputs: Any) -> None:
-        nonlocal last
         if id(part) not in names or (isinstance(part, Neuron) and part is not model):
             return
         values = values_in(outputs)
-        if len(values) != len(last) or any(a is not b for a, b in zip(values, last, strict=True)):
-            name = names[id(part)] or type(part).__name__
+        if not all(id(v) in there for v in values):
+            name = f"{names[id(part)]} · {_kind(part)}" if names[id(part)] else _kind(part)
             found.setdefault(name, []).extend((float(v.data), _is_flat(v)) for v in values)
-        last = values
+            there.update({id(v): v for v in values})
 
     with in_mode(model, False), observed(told):
         for row in rows:
-            last = []
+            there = {id(v): v for v in values_in(row)}
             model(row)
     return found
+
+
+def _kind(part: Any) -> str:
+    """What a part is, in a word; of a layer of neurons also which."""
+    kind = str(getattr(part, "__name__", type(part).__name__))
+    neurons = [repr(neuron) for neuron in getattr(part, "neurons", ()) if isinstance(neuron, Neuron)]
+    return f"{kind} of {len(neurons)} {neurons[0]}" if len(set(neurons)) == 1 else kind
 
 
 def _is_flat(output: Value) -> bool:

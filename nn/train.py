@@ -457,9 +457,11 @@ class Training:
     def fail(self, what: str, origin: str = "") -> NoReturn:
         epoch, batch = divmod(self.step, self.history.steps_per_epoch)
         place = f"step {self.step + 1} (epoch {epoch + 1}, batch {batch + 1})"
+        slower = f"try a smaller learning rate than {self.optimizer.lr:g}, " if self.step else ""
+        advice = f"{slower}standardize the inputs (nn.Standardizer), and look for inf or nan in the data"
         raise TrainingError(
-            f"{what}, at {place}, so training stopped before that step{origin and f'; {origin}'}. Try a smaller learning "
-            f"rate than {self.optimizer.lr:g}, standardize the inputs (nn.Standardizer), and look for inf or nan in the data",
+            f"{what}, at {place}, so training stopped before that step{origin and f'; {origin}'}. "
+            f"{advice[0].upper()}{advice[1:]}",
             self.history,
         )
 

@@ -71,21 +71,21 @@ def lines(ax: Any) -> dict[str, tuple[list[float], list[float]]]:
 def test_history_has_every_figure_at_its_place() -> None:
     loss, accuracy = plot_history(history()).axes
     assert lines(loss) == {
-        "each step": ([0.5, 1.0, 1.5, 2.0, 2.5, 3.0], [3.0, 2.0, 1.5, 1.0, 0.9, 0.8]),
+        "each batch": ([0.5, 1.0, 1.5, 2.0, 2.5, 3.0], [3.0, 2.0, 1.5, 1.0, 0.9, 0.8]),
         "training": ([1, 2, 3], [2.5, 1.25, 0.85]),
         "validation": ([1, 2, 3], [2.0, 1.5, 1.75]),
     }
     assert lines(accuracy) == {"training": ([1, 2, 3], [0.5, 0.75, 1.0]), "validation": ([1, 2, 3], [0.6, 0.7, 0.65])}
-    assert [text.get_text() for text in loss.get_legend().get_texts()] == ["each step", "training", "validation"]
+    assert [text.get_text() for text in loss.get_legend().get_texts()] == ["each batch", "training", "validation"]
     assert accuracy.yaxis.get_major_formatter()(0.675, 0) == "67.5 %"
     assert loss.get_xlim()[0] == 0 and loss.get_xlim()[1] >= 3
 
 
 def test_history_shows_what_there_is() -> None:
     [loss] = plot_history(history(accuracies=[], validation_accuracies=[], validation_losses=[])).axes
-    assert list(lines(loss)) == ["each step", "training"]
+    assert list(lines(loss)) == ["each batch", "training"]
     [loss] = plot_history(History(step_losses=[2.0], steps_per_epoch=5)).axes  # stopped in the first epoch
-    assert lines(loss) == {"each step": ([0.2], [2.0])}
+    assert lines(loss) == {"each batch": ([0.2], [2.0])}
     assert loss.lines[0].get_marker() != "None"  # a line of one point would not be seen
     assert loss.get_legend() is not None
     plot_history(History(step_losses=[1.0, float("inf"), float("nan")], losses=[float("inf")])).canvas.draw()
@@ -104,7 +104,7 @@ def test_history_on_the_users_axes() -> None:
     figure = Figure()
     ax, other = figure.subplots(2)
     assert plot_history(history(), ax) is figure
-    assert list(lines(ax)) == ["each step", "training", "validation"]
+    assert list(lines(ax)) == ["each batch", "training", "validation"]
     assert not other.lines
     with pytest.raises(TypeError, match="Axes to draw on"):
         plot_history(history(), 3)
@@ -125,6 +125,35 @@ def test_history_on_the_users_axes() -> None:
 )
 def test_losses_over_decades_are_drawn_logarithmically(changes: Any, log: bool | None, scale: str) -> None:
     assert plot_history(history(**changes), log=log).axes[0].get_yscale() == scale
+
+
+def spiky(last: float, first: float = 3.0) -> History:
+    """Four epochs of five batches, the last of each of a few examples."""
+    steps = [x for epoch in range(4) for x in (*[first / (epoch + 1)] * 4, last)]
+    return History(step_losses=steps, losses=[first / (epoch + 1) for epoch in range(4)], steps_per_epoch=5)
+
+
+@pytest.mark.parametrize(("last", "log"), [(20.0, False), (-9.0, False), (1e-6, True), (1e6, True)])
+def test_small_last_batches_do_not_choose_the_axis(last: float, log: bool) -> None:
+    [ax] = plot_history(spiky(last), log=log).axes
+    low, high = ax.get_ylim()
+    assert low < 0.75 and high > 3.0 and (low > 0.6 if last < 0.75 else high < 3.5)
+    assert ax.get_legend().get_texts()[0].get_text() == "each batch (4 beyond the axis)"
+    assert list(ax.lines[0].get_ydata()) == spiky(last).step_losses
+    mine = Figure().subplots()
+    plot_history(spiky(last), mine, log=log)
+    assert mine.get_ylim()[0] <= min(last, 0.75) and mine.get_ylim()[1] >= max(last, 3.0)  # the user's own axes
+    assert mine.get_legend().get_texts()[0].get_text() == "each batch"
+
+
+def test_losses_that_are_high_themselves_are_all_shown() -> None:
+    jump = spiky(3.5)
+    jump.step_losses[7] = 40.0  # no last batch: something happened there
+    assert plot_history(History([1.0, 37.1], [25.0], steps_per_epoch=2)).axes[0].get_ylim()[1] < 37
+    for shown in (spiky(3.5), jump, History([1.0, 37.0], [25.0], steps_per_epoch=2), History([1.0, 9.0], [1.0, 9.0])):
+        [ax] = plot_history(shown).axes
+        assert ax.get_ylim()[1] > max(shown.step_losses) and ax.get_ylim()[0] < min(shown.step_losses)
+        assert ax.get_legend().get_texts()[0].get_text() == "each batch"
 
 
 # ---- boundary ------------------------------------------------------------------------------------------------------
@@ -246,6 +275,33 @@ def test_regression_surface_and_points_share_their_colours() -> None:
     assert len(contour(figure)) == 0
     assert len(plot_boundary(lambda p: p[0], SQUARE, [0.5, 1, 2, 3]).axes[0].collections) == 2  # not whole: quantities
     assert len(plot_boundary(lambda p: p[0], SQUARE, [0, 1, 2, 120]).axes[0].collections) == 2  # too great for classes
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_regression_has_the_papers_colour_at_zero_or_one_colour(theme: Any) -> None:
+    paper, colours = np.array(to_rgb(PALETTE["paper"][theme == "dark"])), Colours(theme)
+    for shift, around in ((0.2, True), (5.0, False), (-9.0, False), (0.0, False)):
+        targets = [shift, shift + 0.25, shift + 1, shift + 3]
+        if around:
+            targets[0] = -0.75
+        figure = plot_boundary(lambda p, t=targets: t[1], SQUARE, targets, resolution=4, theme=theme)
+        points = figure.axes[0].collections[-1]
+        if around:
+            np.testing.assert_allclose(points.to_rgba([0.0])[0][:3], paper, atol=0.01)
+            low, high = points.to_rgba([-0.75, 0.75])[:, :3]
+            np.testing.assert_allclose(
+                np.linalg.norm(low - paper) / np.linalg.norm(np.array(to_rgb(colours.of(1))) - paper),
+                np.linalg.norm(high - paper) / np.linalg.norm(np.array(to_rgb(colours.of(0))) - paper),
+                atol=0.02,
+            )
+        else:
+            away = [np.linalg.norm(colour[:3] - paper) for colour in points.to_rgba(targets)]
+            assert 0 < away[0] < away[1] < away[2] < away[3]
+            assert to_hex(points.to_rgba([targets[3]])[0]) == colours.of(0)
+        marks = figure.axes[1].get_yticks()
+        assert len(marks) >= 4 and all(round(mark / 0.5, 9).is_integer() for mark in marks)
+        low, high = figure.axes[1].get_ylim()
+        assert (low, high) == pytest.approx((min(targets), max(targets)))  # no colours that nothing has
 
 
 def test_one_feature_is_a_line() -> None:
@@ -488,7 +544,11 @@ def test_activations_are_counted() -> None:
     model = MLP(2, [5, 4, 1], activation="relu", rng=random.Random(3))
     first, second, last = layer_outputs(model, data.examples, [lambda x: np.maximum(x, 0)] * 2 + [lambda x: x])
     axes = plot_activations(model, data).axes
-    assert [ax.get_title().partition("\n")[0] for ax in axes] == ["layers.0", "layers.1", "layers.2"]
+    assert [ax.get_title().partition("\n")[0] for ax in axes] == [
+        "layers.0 · Layer of 5 ReLUNeuron(2)",
+        "layers.1 · Layer of 4 ReLUNeuron(5)",
+        "layers.2 · Layer of 1 LinearNeuron(4)",
+    ]
     for ax, out in zip(axes, (first, second, last), strict=True):
         zeros = float((out == 0).mean())
         assert 0.05 < zeros < 0.95 or out is last
@@ -511,7 +571,10 @@ def test_saturation_is_told() -> None:
     share = (1 - first**2 < 0.01).mean()
     assert 0.1 < share < 0.9
     titles = [ax.get_title() for ax in plot_activations(model, data).axes]
-    assert titles == [f"layers.0\n{100 * share:.1f} % saturated", "layers.1"]
+    assert titles == [
+        f"layers.0 · Layer of 6 TanhNeuron(2)\n{100 * share:.1f} % saturated",
+        "layers.1 · Layer of 1 LinearNeuron(6)",
+    ]
 
 
 def test_saturation_is_measured_by_the_steepest_slope() -> None:
@@ -525,18 +588,78 @@ def test_saturation_is_measured_by_the_steepest_slope() -> None:
         ([[0.0], [1.0]], "cos", "\n50.0 % saturated"),  # which has no end where it is flat, but is so at 0
     ):
         ax = plot_activations(Sequential(layer), [[Value(x)] for [x] in numbers]).axes[0]
-        assert ax.get_title().partition("layers.0")[2] == told
+        assert "".join(ax.get_title().partition("\n")[1:]) == told
 
 
 def test_activations_of_layers_that_do_not_change_anything_are_left_out() -> None:
     model = Sequential(Flatten(2), Linear(4, 3), "relu", Dropout(0.9), Sequential(Linear(3, 2), "tanh"))
     axes = plot_activations(model, [[[1.0, 2.0], [3.0, 4.0]]] * 3).axes
     names = [ax.get_title().partition("\n")[0] for ax in axes]
-    assert names == ["layers.1", "layers.2", "layers.4.layers.0", "layers.4.layers.1"]
+    assert names == [
+        "layers.1 · Linear",
+        "layers.2 · ReLU",
+        "layers.4.layers.0 · Linear",
+        "layers.4.layers.1 · Tanh",
+    ]
     assert plot_activations(Neuron(2), moons(4)).axes[0].get_title().startswith("Neuron")
     broken = Linear(1, 2)
     broken.weight[0][0].data = float("inf")
     assert "50.0 % not finite" in plot_activations(broken, [[1.0]]).axes[0].get_title()
+
+
+class Skip(Module):
+    """A part that gives what it was given, in another order, beside a sum of its own."""
+
+    def __call__(self, x: Any) -> list[Any]:
+        return [*x[::-1], x[0] + x[1]]
+
+
+def test_parts_that_only_pass_on_have_no_panel() -> None:
+    model = Sequential(Conv2d(1, 2, 2), "relu", Flatten(), Linear(8, 2), Skip(), lambda x: x[::-1], Dropout(0.5))
+    image = [[[1.0, 2.0, 3.0], [4.0, 5.0, 6.0], [7.0, 8.0, 9.0]]]
+    axes = plot_activations(model, [image, image]).axes
+    kinds = ["layers.0 · Conv2d", "layers.1 · ReLU", "layers.3 · Linear", "layers.4 · Skip"]
+    assert [ax.get_title().partition("\n")[0] for ax in axes] == kinds
+    with pytest.raises(TypeError, match="gives new Values"):
+        plot_activations(Sequential(Flatten(1)), [[Value(1.0), Value(2.0)]])
+
+
+@pytest.mark.parametrize(("zeros", "broken"), [(2, False), (3, True), (40, True)])
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+def test_a_bar_of_zeros_that_is_cut_says_so(zeros: int, broken: bool, sign: float) -> None:
+    """Beside ten outputs that are each in a bin of their own: a bar of more than twice that is broken and has its share."""
+    rows = [[Value(sign * x)] for x in [*[0.0] * zeros, *range(1, 11)]]
+    ax = plot_activations(Sequential(lambda x: x, "linear", lambda x: [x[0] * 1.0], Scaled()), rows).axes[-1]
+    share, top = zeros / (zeros + 10), ax.get_ylim()[1]
+    assert (top < share) == broken and (top > 1 / (zeros + 10))
+    assert [text.get_text() for text in ax.texts] == [f"{100 * share:.1f} %"] * broken
+    assert len(ax.lines) == 2 * broken and len(ax.collections) == broken
+    for line in ax.lines:
+        assert min(line.get_xdata()) < 0 < max(line.get_xdata()) and min(line.get_ydata()) > 0.7
+    for text in ax.texts:
+        assert text.get_position()[0] * sign > 0 and text.get_horizontalalignment() == ("left" if sign > 0 else "right")
+
+
+class Scaled(Module):
+    def __call__(self, x: Any) -> list[Any]:
+        return [2.0 * y for y in x]
+
+
+@pytest.mark.parametrize(
+    ("layers", "shape"), [(1, (1, 1)), (3, (1, 3)), (4, (2, 2)), (5, (2, 3)), (7, (2, 4)), (8, (2, 4)), (9, (3, 3))]
+)
+def test_panels_leave_few_places_empty(layers: int, shape: tuple[int, int]) -> None:
+    figure = plot_activations(Sequential(*[Linear(1, 1) for _ in range(layers)]), [[1.0]])
+    grid = figure.axes[0].get_gridspec()
+    assert len(figure.axes) == layers and (grid.nrows, grid.ncols) == shape
+
+
+def test_long_titles_do_not_run_into_each_other() -> None:
+    figure = plot_activations(MLP(11, [*[11] * 6, 1], activation="leaky_relu"), [[1.0] * 11])
+    assert figure.axes[0].get_title().startswith("layers.0\nLayer of 11 LeakyReLUNeuron(11)")
+    figure.canvas.draw()
+    boxes = [ax.title.get_window_extent() for ax in figure.axes]
+    assert not any(one.overlaps(other) for i, one in enumerate(boxes) for other in boxes[:i])
 
 
 def test_activation_refusals() -> None:
@@ -587,7 +710,7 @@ def test_live_picture_is_one_display_kept_up_to_date(monkeypatch: pytest.MonkeyP
     pictures = Page(monkeypatch, per_look=1.0, per_picture=0.0)
     result = train(MLP(2, [1]), LivePlot(every=0, theme="dark"))
     assert len(pictures.shown) == 1
-    assert lines(pictures.updated[-1].axes[0])["each step"][1] == result.step_losses
+    assert lines(pictures.updated[-1].axes[0])["each batch"][1] == result.step_losses
     assert to_hex(pictures.shown[0].get_facecolor()) == PALETTE["paper"][1]
 
 
