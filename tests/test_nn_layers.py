@@ -409,7 +409,6 @@ def test_activation_takes_a_layer_too() -> None:
 
 @pytest.mark.slow
 def test_a_type_checker_knows_the_layers(tmp_path: Path) -> None:
-    pytest.importorskip("mypy")
     program = tmp_path / "program.py"
     program.write_text("import nn\nfrom nn import GELU\nlayers: list[nn.Module] = [nn.ReLU(), nn.ELU(0.5), GELU()]\n")
     command = [
