@@ -176,7 +176,6 @@ def test_resumed_gives_the_same_report(tmp_path: Path) -> None:
     assert accuracy(again.stdout) == accuracy(whole.stdout)
 
 
-@pytest.mark.skipif(os.name != "posix", reason="signals as POSIX has them")
 @pytest.mark.usefixtures("ctrl_c")
 def test_ctrl_c_reports_what_was_learnt_so_far(tmp_path: Path) -> None:
     command = [sys.executable, "-W", "error", "-m", "nn", "demo", "--epochs", "500", "--checkpoint", "run.json"]

@@ -44,10 +44,11 @@ from nn import (
     origin_of_nonfinite,
     softmax_cross_entropy,
 )
+from nn.activations import flat_below
 from nn.doctor import Diagnosis, origin_of_nonfinite_gradient
 from nn.doctor.checks import gradient_sizes
 from nn.doctor.reading import Unit
-from nn.doctor.units import ENOUGH, Seen, flat_below, idle
+from nn.doctor.units import ENOUGH, Seen, idle
 from nn.doctor.watching import due, rises
 
 POINTS = [[0.5, -1.0], [1.0, 2.0], [-0.3, 0.7]]

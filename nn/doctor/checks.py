@@ -18,9 +18,7 @@ from nn.words import counted, number
 # Where a figure stops being usual. Healthy runs of a few hundred kinds (tests/test_nn_doctor.py has some) stay within.
 APART = 1e3  # times by which the gradients of two layers may differ; in healthy networks it is less than 100
 LARGE = 1e3  # gradient per size of weight (at least 1): a step with a rate of 0.001 would be as large as the weight
-TENFOLD = (
-    10.0  # times by which one step may raise its own loss: momentum near a minimum, and RMSprop's first step, double it
-)
+TENFOLD = 10.0  # times by which a step may raise its own loss: momentum near a minimum, and RMSprop's first, double it
 
 ADVICE_NOT_FINITE = (
     "Keep the operand inside the operation's domain (a loss on logits needs no log of a probability), look for inf or "

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from autograd import Value
 from autograd.rules import Rule
+from nn.activations import FLAT, flat_below
 from nn.doctor.findings import Finding, listed
 from nn.doctor.reading import Case, Unit
 from nn.words import counted
@@ -13,19 +14,6 @@ from nn.words import counted
 ENOUGH = 32  # examples, before silence of a unit says anything: a healthy ReLU is 0 for half of them
 MOST_IDLE = 0.8  # share of a layer's units that may be dead or saturated: half of the ReLUs often are, and it learns
 NEARLY_ALL = 0.95  # share of the examples for which a saturated unit is flat
-FLAT = 0.01  # of the steepest slope: a sigmoid has it beyond -6 and 6, tanh beyond -3 and 3
-NEAR = [x / 2 for x in range(-6, 7)]  # where activations bend
-
-
-def flat_below(rule: Rule) -> float:
-    """The size of a slope at which a unit hands on next to nothing: 1 % of the steepest, if the curve is smooth and flattens
-    on both sides, as sigmoid and tanh are; else exactly 0."""
-    try:
-        near, far = ([abs(rule.slopes((x,), rule.forward(x))[0]) for x in at] for at in (NEAR, (-30.0, 30.0)))
-    except Exception:  # a user's rule may not take every number
-        return 0.0
-    smooth = min(near[0], near[-1]) > 0 and max(far) < FLAT * max(near)
-    return FLAT * max(near) if smooth else 0.0
 
 
 class Seen:
