@@ -7,17 +7,18 @@
 >>> a.grad, b.grad
 (-0.004022..., 0.002681...)
 
-`Value` and the sweep stand in `autograd.engine`, every operation and its derivatives in `autograd.rules`. Drawing is
-imported when it is first used.
+`Value` and the sweep stand in `autograd.engine`, every operation and its derivatives in `autograd.rules`. Drawing and
+planning are imported when they are first used.
 """
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from .branches import BranchError
 from .checks import GradientError, check_gradients
 from .engine import Constant, Value, gradients, topological_sort
 from .functional import grad, hessian, hvp, jacobian, jvp, value_and_grad
-from .modes import detect_anomaly, no_grad
+from .modes import detect_anomaly, no_grad, record
 from .naming import label
 from .operations import (
     acos, add, asin, atan, atan2, cbrt, cos, cosh, dot, elu, erf, exp, expm1, gelu, hypot, leaky_relu, log, log1p, log2,
@@ -31,6 +32,7 @@ from .rules import Rule
 
 if TYPE_CHECKING:
     from . import drawing as drawing
+    from . import planning as planning
     from .drawing.dot import draw_dot, trace
     from .drawing.draw import draw as draw
     from .drawing.explorer import explore
@@ -39,32 +41,36 @@ if TYPE_CHECKING:
     from .drawing.paths import paths as paths
     from .drawing.player import play
     from .drawing.snapshot import snapshot as snapshot
+    from .planning import replay
 
 __all__ = [  # but for abs, pow and sum, which a star import would put in the place of Python's own
-    "Constant", "GradientError", "Rule", "Value", "acos", "add", "asin", "atan", "atan2", "cbrt", "check_gradients",
-    "cos", "cosh", "detect_anomaly", "dot", "draw", "draw_dot", "elu", "erf", "exp", "explore", "expm1", "gelu", "grad",
-    "gradients", "hessian", "hvp", "hypot", "jacobian", "jvp", "label", "leaky_relu", "ledger", "log", "log1p", "log2",
-    "log10", "logsigmoid", "logsumexp", "maximum", "minimum", "mul", "neg", "no_grad", "normal_cdf", "operation", "paths",
-    "play", "prod", "relu", "sigmoid", "silu", "sin", "sinh", "snapshot", "softmax_cross_entropy", "softplus", "sqrt",
-    "sub", "tan", "tanh", "topological_sort", "trace", "tree", "truediv", "value_and_grad", "where",
+    "BranchError", "Constant", "GradientError", "Rule", "Value", "acos", "add", "asin", "atan", "atan2", "cbrt",
+    "check_gradients", "cos", "cosh", "detect_anomaly", "dot", "draw", "draw_dot", "elu", "erf", "exp", "explore",
+    "expm1", "gelu", "grad", "gradients", "hessian", "hvp", "hypot", "jacobian", "jvp", "label", "leaky_relu", "ledger",
+    "log", "log1p", "log2", "log10", "logsigmoid", "logsumexp", "maximum", "minimum", "mul", "neg", "no_grad",
+    "normal_cdf", "operation", "paths", "play", "prod", "record", "relu", "replay", "sigmoid", "silu", "sin", "sinh",
+    "snapshot", "softmax_cross_entropy", "softplus", "sqrt", "sub", "tan", "tanh", "topological_sort", "trace", "tree",
+    "truediv", "value_and_grad", "where",
 ]  # fmt: skip
 
 __version__ = "0.1.0"
 
 
-DRAWING = ("draw", "draw_dot", "explore", "ledger", "paths", "play", "snapshot", "trace", "tree")
+LAZY = dict.fromkeys(("draw", "draw_dot", "explore", "ledger", "paths", "play", "snapshot", "trace", "tree"), "drawing")
+LAZY |= {"replay": "planning"}
+SUBMODULES = ("drawing", "planning", "symbols")
 
 
 def __getattr__(name: str) -> Any:
-    if name in ("drawing", "symbols"):
+    if name in SUBMODULES:
         return import_module(f"{__name__}.{name}")
-    if name in DRAWING:
-        return getattr(import_module(f"{__name__}.drawing"), name)
+    if name in LAZY:
+        return getattr(import_module(f"{__name__}.{LAZY[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), "drawing", "symbols", *DRAWING})
+    return sorted({*globals(), *SUBMODULES, *LAZY})
 
 
 MOST_SHOWN, MOST_FOLDED = 40, 2_000  # nodes that a notebook draws unasked, and of a model that it folds to so many

@@ -17,7 +17,7 @@ from typing import Any, NoReturn, TypeVar, overload
 
 from . import modes, recording, rules
 from .handmade import Handmade, run_closure
-from .numeric import as_number, is_number
+from .numeric import as_number, home, is_number, where
 from .rules import Rule
 
 new = object.__new__
@@ -50,8 +50,9 @@ def record(rule: Rule, operands: tuple[Value, ...]) -> Value:
         if type(leaf.data) is not float and leaf._x is None and type(leaf) is not Constant:
             leaf.data = as_number(leaf.data)  # somebody may have assigned an int, or a NumPy scalar
     numbers = tuple([operand.data for operand in operands])
+    block = modes.recording_block() if active else None
     try:
-        node = blank(Value, rule.forward(*numbers))
+        node = blank(Recorded if block else Value, rule.forward(*numbers))
         slopes = () if active and modes.no_grad.on.get() else rule.slopes(numbers, node.data)
     except TypeError as error:
         error.add_note(f"while computing {rule.name} of {', '.join(map(repr, numbers[:5]))}")
@@ -67,6 +68,8 @@ def record(rule: Rule, operands: tuple[Value, ...]) -> Value:
     if rule.choice:  # None is an edge that carries nothing, whatever comes from upstream
         slopes = [None if slope == 0 else slope for slope in slopes]
     slopes = tuple(slopes)
+    if block and isinstance(node, Recorded):
+        node.block = block
     node.rule = rule
     if rule.arity == 1:
         (node._x,), (node._dx,) = operands, slopes
@@ -113,13 +116,23 @@ def reflected(operator: Callable[..., Value]) -> Callable[..., Value]:
     return operate
 
 
+SIGNS = {"lt": "<", "le": "<=", "gt": ">", "ge": ">="}
+
+
 def comparison(name: str) -> Callable[..., bool]:
-    """`<`, `<=`, `>` or `>=` of data."""
+    """`<`, `<=`, `>` or `>=` of data; within `record()` a `Comparison`, which remembers that it was asked."""
 
     def compare(x: Value, y: Any) -> Any:
-        if isinstance(y, Value):
-            y = y.data
-        return getattr(operators, name)(x.data, y) if is_number(y) else NotImplemented
+        number = y.data if isinstance(y, Value) else y
+        if not is_number(number):
+            return NotImplemented
+        outcome = getattr(operators, name)(x.data, number)
+        block = modes.recording_block() if active else None
+        if block is None or home(outcome) == "sympy":  # whose relations may have no truth yet
+            return outcome
+        from .branches import Comparison
+
+        return Comparison(x, as_value(y, x), SIGNS[name], outcome, block)
 
     return compare
 
@@ -312,7 +325,7 @@ class Value:
 
     # ---- one line per operation ------------------------------------------------------------------------------------
 
-    __lt__, __le__, __gt__, __ge__ = map(comparison, ("lt", "le", "gt", "ge"))
+    __lt__, __le__, __gt__, __ge__ = map(comparison, SIGNS)
     __add__ = method(rules.ADD, operator=True)
     __radd__ = reflected(__add__)
     __sub__ = method(rules.SUB, operator=True)
@@ -379,6 +392,14 @@ class Constant(Value):
     __slots__ = ()
 
 
+class Recorded(Value):
+    """A node that was made within `record()`: a Value that knows the block. A copy of it is a plain Value."""
+
+    __slots__ = ("block",)
+
+    block: modes.Block
+
+
 # ---- the sweep -----------------------------------------------------------------------------------------------------
 
 
@@ -443,18 +464,15 @@ def contributions_as_graph(node: Value, upstream: Any) -> list[tuple[Value, Any]
             f"{node!r} ({rule.name}) was recorded at other numbers than its parents hold now ({numbers[:5]}): "
             "their data was changed after the forward pass; run the forward pass again"
         )
+    again = rule.choice and active and modes.recording_block()  # in a replay another operand may be chosen
+    wanted = [s is not None or (again and type(parent) is not Constant) for parent, s in zip(node.parents, recorded)]
     if callable(rule.partials):
         locals_ = rule.partials(node.parents, node)
     else:
-        locals_ = [
-            None if slope is None else partial(*node.parents, node)
-            for partial, slope in zip(rule.partials, recorded, strict=True)
-        ]
-    return [
-        (parent, times(upstream, local))
-        for parent, slope, local in zip(node.parents, recorded, locals_, strict=True)
-        if slope is not None
-    ]
+        read = (*node.parents, node)
+        locals_ = [partial(*read) if x else None for partial, x in zip(rule.partials, wanted, strict=True)]
+    hand_on = times_if_chosen if again else times
+    return [(parent, hand_on(upstream, s)) for parent, s, x in zip(node.parents, locals_, wanted, strict=True) if x]
 
 
 def upstream_gradients(output: Value, order: list[Value], create_graph: bool) -> dict[Value, Any]:
@@ -501,6 +519,11 @@ def as_value(x: Any, like: Value) -> Value:
 def times(x: Any, y: Any) -> Any:
     """x * y, without a node for a plain factor of 1."""
     return y if not isinstance(x, Value) and x == 1 else x if not isinstance(y, Value) and y == 1 else x * y
+
+
+def times_if_chosen(upstream: Any, local: Any) -> Any:
+    """upstream * local of a choice within `record()`: exactly 0 where the local derivative is, wherever that will be."""
+    return where(abs(local) <= 0, 0, times(upstream, local))
 
 
 def same(x: Any, y: Any) -> bool:

@@ -23,7 +23,7 @@ from types import FrameType
 from typing import Any, TypeVar, overload
 
 from . import modes
-from .engine import Constant, Value
+from .engine import Constant, Recorded, Value
 from .numeric import home
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -262,7 +262,7 @@ def mark(value: Value, call: Call) -> None:
             value._name = Labelled(name, call)
 
 
-NODES = {Value, Constant}
+NODES = {Value, Recorded, Constant}
 
 
 def values_in(thing: Any) -> list[Value]:

@@ -20,6 +20,9 @@ Number = Any  # a float, an exact number, a Value, a Symbol or an array: what a 
 
 # ---- who computes --------------------------------------------------------------------------------------------------
 
+HELPERS: dict[str, Callable[..., Any]] = {}  # the helpers that ask who computes, by name
+COMPOSED: dict[str, Callable[..., Any]] = {}  # those of them that are formulas of others, as exact with any number
+
 SPELLED = {  # what a library calls a helper, where the names differ
     "sympy": {"maximum": "Max", "minimum": "Min"},
     "mpmath": {"normal_cdf": "ncdf"},
@@ -106,6 +109,8 @@ def elsewhere(name: str, on_float: Callable[..., float], formula: Callable[..., 
     own = getattr(owner, SPELLED.get(kind, {}).get(name, name), None)
     if own is not None:
         return own(*xs)
+    if name in COMPOSED and hasattr(other, "__array_namespace__"):
+        return COMPOSED[name](*xs)
     if kind == "numpy":  # NumPy lacks a few functions: the float recipe, element by element
         return owner.vectorize(on_float, otypes=[float])(*xs)
     if kind.startswith("jax") and name in ("erf", "normal_cdf"):
@@ -146,6 +151,9 @@ def helper(
         return elsewhere(name, of_float, formula, x)
 
     apply.__name__ = apply.__qualname__ = name
+    HELPERS[name] = apply
+    if formula is on_float is not None:
+        COMPOSED[name] = formula
     return apply
 
 
@@ -160,6 +168,7 @@ def helper_of_two(
         return elsewhere(name, on_floats, formula, x, y)
 
     apply.__name__ = apply.__qualname__ = name
+    HELPERS[name] = apply
     return apply
 
 
@@ -304,6 +313,9 @@ def sign(x: Number) -> Number:
     return elsewhere("sign", sign, lambda x: where(x > 0, 1, where(x < 0, -1, 0 * x)), x)
 
 
+HELPERS["sign"] = sign
+
+
 def ln(n: int, x: Number) -> Number:
     """The natural logarithm of the int n, in the arithmetic of x."""
     x = still(x)
@@ -335,6 +347,9 @@ def coarse(x: Number) -> Number:
     if hasattr(x, "__array_namespace__"):
         return x.__array_namespace__().round(x * 1048576) / 1048576
     return type(x).coarse(x) if hasattr(type(x), "coarse") else x
+
+
+HELPERS["coarse"] = coarse
 
 
 def bell(x: Number, width: int = 1) -> Number:
@@ -371,7 +386,10 @@ def relu(x: Number) -> Number:
     """The greater of x and 0."""
     if type(x) is float:
         return x if x > 0 or x != x else 0.0
-    return elsewhere("relu", relu, lambda x: maximum(x, 0), x)
+    return elsewhere("relu", relu, COMPOSED["relu"], x)
+
+
+COMPOSED["relu"] = lambda x: maximum(x, 0)
 
 
 def at_least(x: Number, low: float) -> Number:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from . import numeric, rules
+from .branches import Comparison
 from .engine import Value, constant, describe, record
 from .numeric import is_number, plain
 from .rules import Rule
@@ -26,7 +27,9 @@ def apply(rule: Rule, operands: tuple[Any, ...]) -> Any:
 def elementwise(function: Callable[..., Any], operands: tuple[Any, ...]) -> Any:
     """Apply a function to each element of arrays broadcast together; None unless there are Values in or beside them."""
     arrays = [x for x in operands if hasattr(x, "__array_namespace__") and hasattr(x, "__len__")]  # not NumPy's scalars
-    if not arrays or not any(isinstance(x, Value) or (hasattr(x, "dtype") and x.dtype == object) for x in operands):
+    if not arrays or not any(
+        isinstance(x, (Value, Comparison)) or (hasattr(x, "dtype") and x.dtype == object) for x in operands
+    ):
         return None
     numpy = arrays[0].__array_namespace__()
     with numpy.errstate(all="ignore"):
@@ -183,7 +186,9 @@ def gelu(x: Any, approximate: str = "none") -> Any:
 def where(condition: Any, x: Any, y: Any) -> Any:
     """x if the condition holds, else y: a node with both as parents, whose gradient goes to the chosen one only.
 
-    The condition is a bool, as `v > 0` is, or an array of them. Raises TypeError for a Value, a number or a list.
+    The condition is a bool, as `v > 0` is, or an array of them. Within `autograd.record()` the comparison itself is the
+    condition: its two sides are parents, too, and the choice is made again wherever the node is computed again. Raises
+    TypeError for a Value, a number or a list.
     """
     kind = type(condition).__name__
     if kind in ("bool", "bool_"):  # Python's, NumPy's

@@ -13,7 +13,7 @@ from copy import deepcopy
 from pickle import PicklingError
 from typing import Any
 
-from .engine import NOT_COMPUTED, Value, new, topological_sort
+from .engine import NOT_COMPUTED, Recorded, Value, new, topological_sort
 from .rules import RULES, Rule
 
 # how many lists of a pickle in progress a node stands in: its parents stand before it
@@ -50,6 +50,11 @@ def hollow(kind: type) -> Value:
     return new(kind)
 
 
+def kind_of(node: Value) -> type:
+    """The class of a node's copy: a plain Value's, if it was made within `record()`, whose block is not copied."""
+    return Value if type(node) is Recorded else type(node)
+
+
 def state(node: Value) -> tuple[Any, ...]:
     """All that a node holds, its parents too; not what call gave it. That its grad is not yet computed is told by None."""
     grad = None if node.grad is NOT_COMPUTED else node.grad
@@ -67,12 +72,12 @@ def restore(node: Value, held: tuple[Any, ...]) -> None:
 def reduce_value(node: Value) -> tuple[Any, ...]:
     """A node for pickle: a blank one, then the list of what lies below it unless that is under way, then its state."""
     below = () if node._x is None or node in listed.get({}) else (Below(node),)
-    return hollow, (type(node),), below + state(node), None, None, restore
+    return hollow, (kind_of(node),), below + state(node), None, None, restore
 
 
 def copy_value(node: Value) -> Value:
     """A node of its own with the same parents."""
-    copied = hollow(type(node))
+    copied = hollow(kind_of(node))
     restore(copied, state(node))
     return copied
 

@@ -25,17 +25,18 @@ BINARY = """
 def make(rule, otherwise, forward, partials):
     [first, second] = partials
     def recorder(x, y):
-        if type(y) is Value:
+        kind = type(y)
+        if kind is Value or kind is Recorded:
             p = x.data
             q = y.data
             if type(p) is float is type(q):
                 {two}
-        elif type(y) is float:
+        elif kind is float:
             p = x.data
             q = y
             if type(p) is float:
                 {number}
-        elif type(y) is Constant:
+        elif kind is Constant:
             p = x.data
             q = y.data
             if type(p) is float is type(q):
@@ -45,10 +46,16 @@ def make(rule, otherwise, forward, partials):
 """
 NODE = """
                 if active:
-                    if modes.detect_anomaly.on.get() or not modes.no_grad.on.get():
+                    if modes.detect_anomaly.on.get():
                         return otherwise({given})
-                    return blank(Value, {forward})
-                node = new(Value)
+                    if modes.no_grad.on.get():
+                        return blank(Value, {forward})
+                    block = modes.record.on.get()
+                    node = new(Recorded if block else Value)
+                    if block:
+                        node.block = block[1]
+                else:
+                    node = new(Value)
                 try:
                     node.data = out = {forward}
                     node.grad = NOT_COMPUTED

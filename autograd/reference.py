@@ -49,6 +49,8 @@ def written(rule: Rule) -> str:
     of_leaves = not any(x.operands for x in formula.operands)
     if rule.arity is not None and of_leaves and formula.operation in (*OPERATORS, "neg"):
         return text(formula)
+    if formula.operation == rule.name and not of_leaves:  # where(left > right, x, y)
+        return f"{rule.name}({', '.join(map(text, formula.operands))})"
     name = rule.name if hasattr(operations, rule.name) else rule.name.lower()
     name, variant = (name, "") if hasattr(operations, name) else name.split("_", 1)  # gelu_tanh is a variant of gelu
     words = [

@@ -244,6 +244,20 @@ def chosen(condition: bool) -> Rule:
                 (lambda x, y, out: int(condition), lambda x, y, out: int(not condition)), choice=True)
 
 
+COMPARE = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge}
+
+
+@maker((">",), ("<=",), ("<",), (">=",))
+def decided(sign: str) -> Rule:
+    """where(left > right, x, y), or with another sign: a choice that is made again wherever the operands are others."""
+    holds = COMPARE[sign]
+    return Rule("where", lambda left, right, x, y: where(holds(left, right), x, y),
+                (lambda left, right, x, y, out: 0, lambda left, right, x, y, out: 0,
+                 lambda left, right, x, y, out: where(holds(left, right), 1, 0),
+                 lambda left, right, x, y, out: where(holds(left, right), 0, 1)),
+                ((-3.0, -0.5), (0.5, 3.0), (-3.0, 3.0)), choice=True)
+
+
 # ---- functions of many numbers -------------------------------------------------------------------------------------
 
 

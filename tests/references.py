@@ -176,6 +176,21 @@ def chosen(condition: bool) -> Reference:
     return Reference(lambda x, y: x if condition else y, lambda x, y: [mpf(condition), mpf(not condition)])
 
 
+def decided(sign: str) -> Reference:
+    holds = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge}[sign]
+    first, second = (2.0, (0, 0, 1, 0)), (5.0, (0, 0, 0, 1))
+    places = [(0.0, 1.0), (1.0, 0.0), (1.0, 1.0), (-0.0, 0.0), (inf, inf), (-inf, inf), (inf, -1.0)]
+    return Reference(
+        lambda left, right, x, y: x if holds(left, right) else y,
+        lambda left, right, x, y: [mpf(0), mpf(0), mpf(holds(left, right)), mpf(not holds(left, right))],
+        edges=[
+            *(((*place, 2.0, 5.0), first if holds(*place) else second) for place in places),
+            *(((*place, 2.0, 5.0), second) for place in ((nan, 1.0), (1.0, nan), (nan, nan))),
+            ((0.0, 0.0, -0.0, nan), (-0.0, (0, 0, 1, 0)) if "=" in sign else (nan, (0, 0, 0, 1))),
+        ],
+    )
+
+
 def softmax_cross_entropy(target: int) -> Reference:
     def value(*xs: Any) -> Any:
         return log_of_total(*xs) + (max(xs) - xs[target])
@@ -445,6 +460,7 @@ REFERENCES: dict[str, Any] = {
         ],
     ),
     "chosen": chosen,
+    "decided": decided,
     "sum": Reference(lambda *xs: mp.fsum(xs), lambda *xs: [mpf(1)] * len(xs), 2, 2, terms=lambda *xs: xs),
     "prod": Reference(product, products_of_others),
     "dot": Reference(

@@ -816,7 +816,7 @@ def test_bindings_equal_the_rules():
 
     symbols = {"+": "add", "-": "sub", "*": "mul", "/": "truediv", "**": "pow", "gelu_tanh": "gelu"}
     names = {symbols.get(name, name.lower()) for name in RULES} | {
-        {"power_of": "pow", "chosen": "where"}.get(name, name) for name in MAKERS
+        {"power_of": "pow", "chosen": "where", "decided": "where"}.get(name, name) for name in MAKERS
     }
     public = {name for name in vars(operations) if name in names}
     assert public == names and all(hasattr(autograd, name) for name in names)

@@ -52,6 +52,10 @@ def test_beside_pytorch(rule):
         assert [x.grad for x in ours] == pytest.approx([x.grad.item() for x in tensors], rel=1e-11, abs=1e-14)
 
 
+def decided(sign, values):
+    return autograd.engine.record(MAKERS["decided"](sign), tuple(values))
+
+
 def test_n_ary_operations_and_parameters_beside_pytorch():
     import torch
 
@@ -69,6 +73,10 @@ def test_n_ary_operations_and_parameters_beside_pytorch():
         (
             lambda v: autograd.where(True, v[0], v[1]) * v[2],
             lambda t: torch.where(torch.tensor(True), t[0], t[1]) * t[2],
+        ),
+        (
+            lambda v: autograd.sum([decided(sign, v) for sign in ("<", "<=", ">", ">=")]),
+            lambda t: sum(torch.where(f(t[0], t[1]), t[2], t[3]) for f in (torch.lt, torch.le, torch.gt, torch.ge)),
         ),
     ]
     assert len(pairs) >= len(MAKERS) + len([rule for rule in RULES.values() if rule.arity is None]) - 1

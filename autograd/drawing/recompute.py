@@ -32,8 +32,8 @@ def recomputation(graph: Snapshot) -> Recomputation:
     """The rules of a graph printed as JavaScript, each once.
 
     Raises CannotRecompute for a node whose number cannot be found from its parents' alone: one made by hand, one whose rule
-    cannot be read with Symbols or calls what JavaScript lacks, one that is not a float, a `where`, whose condition was
-    decided in Python, and a folded group.
+    cannot be read with Symbols or calls what JavaScript lacks, one that is not a float, a `where` of
+    a bool, whose condition was decided in Python, and a folded group.
     """
     check_numbers(graph)
     places: dict[tuple[int, int], int] = {}  # by the rule's identity and the number of operands

@@ -1,0 +1,650 @@
+"""Plan, a recorded graph that runs again on new numbers, many lanes at a time.
+
+x, w = Value(0.5), Value(2.0)
+with autograd.record():
+    loss = (w * x - 1) ** 2                              # one example, built eagerly
+plan = autograd.replay(loss, [x], parameters=[w])
+result = plan([[0.5], [1.0], [1.5]])                     # three lanes
+plan.parameters -= 0.1 * result.gradients
+"""
+
+from __future__ import annotations
+
+import math
+import operator
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
+from numbers import Real
+from typing import Any, NamedTuple, NoReturn
+
+import numpy as np
+import numpy.typing as npt
+
+from ..branches import BranchError, Comparison
+from ..engine import Constant, Value, contributions, gradients
+from ..operations import dot
+from .describe import description, summary
+from .on_numpy import Program
+from .steps import LANES, SHARED, Operand, RuleStep, Steps
+
+Array = npt.NDArray[np.float64]
+Positions = npt.NDArray[np.intp]
+Otherwise = Callable[[list[Value]], Any]
+
+MOST_PROGRAMS = 8  # numbers of lanes whose calls are kept ready; of others they are settled anew
+
+
+class Result(NamedTuple):
+    """What a plan gave. The arrays are the caller's own.
+
+    values            (lanes,); of a sequence of outputs (outputs, lanes)
+    gradients         (parameters,): of the sum, or mean, over lanes of the outputs, each weighted with its upstream gradient
+    lane_gradients    (lanes, parameters): each lane's part of it, if asked for, else None
+    input_gradients   (lanes, inputs): the same with respect to the inputs, if asked for, else None
+    """
+
+    values: Array
+    gradients: Array
+    lane_gradients: Array | None = None
+    input_gradients: Array | None = None
+
+
+class Last(NamedTuple):
+    """What `write_back` needs of the last call."""
+
+    columns: Array  # inputs x lanes, with what was bound
+    seeds: Array | None  # outputs x lanes
+    bound: Bound | None
+    eager: tuple[int, ...]  # lanes that took another branch
+
+
+def replay(
+    output: Value | Sequence[Value],
+    inputs: Sequence[Value],
+    parameters: Sequence[Value] | None = None,
+    *,
+    otherwise: Otherwise | None = None,
+) -> Plan:
+    """A Plan that runs the graph of `output` again on other numbers of `inputs` and `parameters`.
+
+    Args:
+        output: the Value, or the sequence of Values, that is computed; its graph was built eagerly, on one example.
+        inputs: the leaves whose numbers come from the columns, in their order.
+        parameters: the leaves whose gradients are wanted, whose numbers live in `plan.parameters`; by default every other
+            leaf of the graph. They need not be in the graph. All other leaves keep the numbers that they have.
+        otherwise: computes a lane that takes another branch than the one that was recorded: called with the lane's
+            inputs as leaf Values, it gives the output (or the sequence of them), built on the same parameter leaves.
+
+    A number read through `.data` is a constant of the plan, and so is whatever Python decided by it. Comparisons of Values
+    are watched if the graph was built inside `with autograd.record():`.
+
+    Raises TypeError for what is no Value, a node made by hand, numbers that are not floats, and a rule that cannot be
+    read with arrays; ValueError for an input or parameter that is no leaf or stands there twice, and for an input that the
+    output's graph does not have.
+    """
+    return Plan(output, inputs, parameters, otherwise=otherwise)
+
+
+class Plan:
+    """A recorded graph, ready to be run again: `result = plan(columns)`. Made by `autograd.replay`.
+
+    Attributes:
+        parameters: (parameters,) float64, the numbers of the parameters, which may be written to; always the same array.
+        inputs, outputs, leaves: the Values that it was made of; `leaves` are those of `parameters`.
+        steps: what it runs (`autograd.planning.steps`).
+        checked: whether branches are watched, that is whether all of the graph was built within `autograd.record()`.
+
+    Threads may share a plan: their calls take turns. A plan is not pickled; its graph is.
+    """
+
+    def __init__(
+        self,
+        output: Value | Sequence[Value],
+        inputs: Sequence[Value],
+        parameters: Sequence[Value] | None = None,
+        *,
+        otherwise: Otherwise | None = None,
+    ) -> None:
+        outputs = values_of("output", [output] if isinstance(output, Value) else output)
+        if not outputs:
+            raise ValueError("output is empty: give the Value, or at least one, that is to be computed")
+        inputs = values_of("inputs", inputs, leaves=True)
+        given = None if parameters is None else values_of("parameters", parameters, leaves=True)
+        if otherwise is not None and not callable(otherwise):
+            raise TypeError(f"otherwise must be a function of a lane's inputs, got {otherwise!r:.80}")
+        self.otherwise = otherwise
+        for x in inputs:
+            float_of(x)
+        self.prepare(outputs, inputs, Steps(outputs, inputs, given), isinstance(output, Value))
+        for i, x in enumerate(inputs):
+            if x not in self.steps.place:
+                raise ValueError(f"inputs[{i}], {x!r}, is not in the graph of the output: it has no influence on it")
+
+    def prepare(self, outputs: list[Value], inputs: list[Value], steps: Steps, single: bool) -> None:
+        """All that can be settled before the first call."""
+        self.outputs, self.inputs, self.leaves, self.single = outputs, inputs, [*steps.parameters], single
+        self.steps, self.checked, self.comparisons = steps, steps.checked, steps.comparisons
+        leaves = self.leaves
+        self.shared = np.zeros((steps.rows[SHARED], 1)), np.zeros((steps.rows[SHARED], 1))
+        self._parameters: Array = self.shared[0][: len(leaves), 0]
+        self.position = {leaf: i for i, leaf in enumerate(leaves)}
+        self.column = {x: i for i, x in enumerate(inputs)}
+        both = [(self.position[x], i) for i, x in enumerate(inputs) if x in self.position]
+        self.both = np.array(both, np.intp).reshape(-1, 2)  # leaves that are parameter and input
+        self.places = [steps.operand([steps.place[x]]) for x in outputs]
+        self.watches = [self.watch(sign) for sign in dict.fromkeys(c.operator for c in self.comparisons)]
+        self.has_choices = any(isinstance(step, RuleStep) and step.rule.choice for step in steps.steps)
+        self.programs: OrderedDict[tuple[int, bool], Program] = OrderedDict()
+        self.each: Plan | None = None  # the same with the parameters as inputs, for lane_gradients
+        self.last: Last | None = None
+        self.lock = threading.RLock()
+        self.read()
+
+    # ---- numbers in and out ----
+
+    @property
+    def parameters(self) -> Array:
+        return self._parameters
+
+    @parameters.setter
+    def parameters(self, numbers: Any) -> None:
+        if numbers is self._parameters:  # after `plan.parameters -= step`
+            return
+        given = np.asarray(numbers)
+        if given.dtype.kind not in "fiub" and given.size:
+            raise TypeError(f"parameters are real numbers, got {numbers!r:.80}")
+        if given.shape != self._parameters.shape:
+            raise ValueError(
+                f"the plan has {len(self.leaves)} parameters, got an array of shape {given.shape}: "
+                "if the model has others now, make the plan anew with autograd.replay"
+            )
+        self._parameters[...] = given
+
+    def read(self) -> None:
+        """Take the leaves' numbers in again: those of the parameters, and of the leaves that are constants of the plan.
+
+        Raises TypeError for a number that is no float, and changes nothing.
+        """
+        steps = self.steps
+        rest = [steps.nodes[i] for i in steps.constants]
+        numbers = [float_of(leaf) for leaf in (*self.leaves, *rest)]
+        with self.lock:
+            self.shared[0][: len(numbers), 0] = numbers
+
+    def __call__(
+        self,
+        columns: Any = None,
+        *,
+        reduce: str = "sum",
+        upstream: Any = None,
+        bind: Mapping[Value, Any] | None = None,
+        lane_gradients: bool = False,
+        input_gradients: bool = False,
+    ) -> Result:
+        """Run the graph forward and back on every row of `columns`.
+
+        Args:
+            columns: (lanes, inputs) real numbers; (lanes,) if there is one input; None if there is none, or all are bound.
+            reduce: "sum" or "mean" over lanes.
+            upstream: the upstream gradient of each output, by which it is weighted: a number or an array that broadcasts to
+                the shape of the values. By default 1.
+            bind: per input the parameter that it is in this call, whose number it has and whose gradient it adds to: a leaf,
+                one for each lane in a list, or an array of positions in `parameters`. Its column is not looked at.
+            lane_gradients, input_gradients: whether to compute these, too. For lane_gradients a second plan is made and
+                run, which knows no matrix products.
+
+        Raises TypeError or ValueError, saying what was expected, for anything else, and BranchError (a RuntimeError) for
+        lanes in which a comparison of Values goes the other way, unless the plan was given `otherwise`.
+        """
+        if reduce not in ("sum", "mean"):
+            raise ValueError(f'reduce must be "sum" or "mean", got {reduce!r}')
+        with self.lock, np.errstate(all="ignore"):
+            given, bound = self.given(columns, bind)
+            lanes = given.shape[1]
+            seeds = self.seeds(upstream, lanes)
+            program = self.program(lanes, input_gradients or bound is not None)
+            program.values[LANES][: len(self.inputs)] = given
+            program.run_forward()
+            eager = self.elsewhere(program)
+            if not eager:
+                result = self.swept(program, seeds, bound, input_gradients)
+                if lane_gradients:
+                    result = result._replace(lane_gradients=self.of_lanes(given, seeds, bound))
+                rows = program.values[LANES][
+                    : len(self.inputs)
+                ]  # a call that fails would change them only if it may fail
+                self.last = Last(rows.copy() if self.watches else rows, seeds, bound, ())
+            else:
+                result = self.with_eager(eager, given, seeds, bound, lane_gradients, input_gradients)
+                self.last = Last(given.copy(), seeds, bound, tuple(eager))
+        if reduce == "mean":
+            for found in result[1:]:
+                if found is not None:
+                    np.divide(found, lanes, out=found)
+        return result
+
+    def given(self, columns: Any, bind: Mapping[Value, Any] | None) -> tuple[Array, Bound | None]:
+        """The columns, inputs x lanes, with what is bound put in, and what is bound."""
+        numbers = numbers_of(columns, len(self.inputs))
+        if not bind:
+            if numbers is None:
+                if self.inputs:
+                    raise ValueError(f"columns are missing: give an array of lanes x {len(self.inputs)} inputs")
+                numbers = np.empty((1, 0))
+            return numbers.T, None
+        if not isinstance(bind, Mapping):
+            raise TypeError(f"bind maps inputs to parameters, {{input: leaf}}; got {bind!r:.80}")
+        try:
+            rows = [self.column[x] for x in bind]
+        except (KeyError, TypeError):
+            wrong = next(x for x in bind if not isinstance(x, Value) or x not in self.column)
+            raise ValueError(f"bind: {wrong!r:.80} is not among the inputs of the plan") from None
+        if numbers is None and len(rows) < len(self.inputs):
+            raise ValueError(f"columns are missing: {len(rows)} of {len(self.inputs)} inputs are bound")
+        found = self.positions(list(bind.values()))
+        lanes = len(found[0]) if numbers is None else len(numbers)
+        if found.shape[1] not in (1, lanes):
+            raise ValueError(f"bind: inputs are bound to {found.shape[1]} leaves each, but there are {lanes} lanes")
+        bound = Bound(np.array(rows, np.intp), np.broadcast_to(found, (len(rows), lanes)))
+        whole = np.zeros((len(self.inputs), lanes)) if numbers is None else numbers.T.copy()
+        whole[bound.rows] = self._parameters[bound.positions]
+        return whole, bound
+
+    def positions(self, given: list[Any]) -> Positions:
+        """Inputs x lanes (or x 1) positions in `parameters`, of leaves, lists of leaves, or arrays of positions."""
+        position = self.position
+        found = []
+        for leaves in given:
+            if isinstance(leaves, Value):
+                found.append([position.get(leaves, -1)])
+            elif isinstance(leaves, list | tuple) and leaves and all(isinstance(leaf, Value) for leaf in leaves):
+                found.append([position.get(leaf, -1) for leaf in leaves])
+            elif getattr(getattr(leaves, "dtype", None), "kind", "") in ("i", "u") and leaves.ndim < 2 and leaves.size:
+                found.append(leaves if leaves.ndim else [int(leaves)])
+            else:
+                raise TypeError(
+                    "bind takes a parameter of the plan, a list of one for each lane, or an integer array of their positions "
+                    f"in plan.parameters; got {leaves!r:.80}"
+                )
+        lanes = max(map(len, found))
+        if {1, lanes}.issuperset(map(len, found)):
+            places = np.array([x if len(x) == lanes else [x[0]] * lanes for x in found], np.intp)
+        else:
+            counts = ", ".join(map(str, sorted({len(x) for x in found})))
+            raise ValueError(
+                f"bind: inputs are bound to different numbers of leaves ({counts}); give one for each lane"
+            )
+        if places.min() < 0 or places.max() >= len(self.leaves):
+            wrong = given[int(np.argmax(((places < 0) | (places >= len(self.leaves))).any(1)))]
+            raise ValueError(
+                f"bind: {wrong!r:.80} is not among the {len(self.leaves)} parameters of the plan: give those that an input "
+                "may be bound to in replay(..., parameters=...), also where they are not in the graph"
+            )
+        return places
+
+    def seeds(self, upstream: Any, lanes: int) -> Array | None:
+        """The upstream gradients of the outputs, outputs x lanes; None if all are 1."""
+        if upstream is None:
+            return None
+        seeds = np.empty((len(self.outputs), lanes))
+        shape = (lanes,) if self.single else seeds.shape
+        try:
+            seeds[...] = np.broadcast_to(np.asarray(upstream).astype(float, casting="same_kind"), shape)
+        except (TypeError, ValueError):
+            raise ValueError(
+                f"upstream must be a number, or an array that broadcasts to the values' shape {shape}; got {upstream!r:.80}"
+            ) from None
+        return seeds
+
+    # ---- running ----
+
+    def program(self, lanes: int, for_inputs: bool) -> Program:
+        """The calls for so many lanes, kept from before or made now."""
+        key = lanes, for_inputs
+        program = self.programs.get(key)
+        if program is None:
+            self.programs[key] = program = Program(self.steps, lanes, self.shared, self.places, for_inputs)
+            if len(self.programs) > MOST_PROGRAMS:
+                self.programs.popitem(last=False)
+        else:
+            self.programs.move_to_end(key)
+        return program
+
+    def swept(self, program: Program, seeds: Array | None, bound: Bound | None, input_gradients: bool) -> Result:
+        """The sweep of a program that has run forward, and what was asked for."""
+        program.sweep(seeds)
+        (shared, lanes), count, size = program.upstream, len(self.inputs), len(self.leaves)
+        if self.has_choices:
+            # A choice's zero times an infinity is NaN, and NaN reaches the end: only then each zero is looked after.
+            ends = float(np.dot(shared[:size, 0], shared[:size, 0]))
+            if bound is not None or input_gradients:
+                ends += float(lanes[:count].sum())
+            if not math.isfinite(ends):
+                program.sweep(seeds, careful=True)
+        found = shared[:size, 0].copy()
+        if len(self.both):
+            found[self.both[:, 0]] = lanes[self.both[:, 1]].sum(1)
+        if bound is not None:
+            np.add.at(found, bound.positions, lanes[bound.rows])
+        values = program.results[0][0].copy() if self.single else np.concatenate(program.results)
+        return Result(values, found, None, lanes[:count].T.copy() if input_gradients else None)
+
+    def of_lanes(self, given: Array, seeds: Array | None, bound: Bound | None) -> Array:
+        """The gradients of each lane: those of the inputs of a plan that has the parameters as inputs."""
+        if self.each is None:
+            apart = [leaf for leaf in self.leaves if leaf not in self.column]
+            inputs = [*self.inputs, *apart]
+            self.each = Plan.__new__(Plan)
+            self.each.prepare(self.outputs, inputs, Steps(self.outputs, inputs, []), self.single)
+            self.apart = np.array([self.position[leaf] for leaf in apart], np.intp)
+            nodes, mine = self.each.steps, self.steps
+            same = [(nodes.row[i], mine.row[mine.place[nodes.nodes[i]]]) for i in nodes.constants]
+            self.constants = np.array(same, np.intp).reshape(-1, 2)
+        count, lanes = len(self.inputs), given.shape[1]
+        self.each.shared[0][self.constants[:, 0]] = self.shared[0][self.constants[:, 1]]
+        numbers = np.broadcast_to(self._parameters[self.apart, None], (len(self.apart), lanes))
+        program = self.each.program(lanes, True)
+        program.values[LANES][: len(self.each.inputs)] = np.concatenate([given, numbers])
+        program.run_forward()
+        found = self.each.swept(program, seeds, None, True).input_gradients
+        assert found is not None
+        whole = np.zeros((lanes, len(self.leaves)))
+        whole[:, self.apart] = found[:, count:]
+        whole[:, self.both[:, 0]] = found[:, self.both[:, 1]]
+        if bound is not None:
+            np.add.at(whole, (np.arange(lanes), bound.positions), found[:, bound.rows].T)
+        return whole
+
+    # ---- branches ----
+
+    def watch(self, sign: str) -> Watch:
+        """The comparisons with this sign, ready to be made in all lanes."""
+        alike = [c for c in self.comparisons if c.operator == sign]
+        steps = self.steps
+        left, right = (
+            [steps.operand([steps.place[x]]) for x in side] for side in zip(*[(c.left, c.right) for c in alike])
+        )
+        return Watch(COMPARE[sign], left, right, np.array([[c.outcome] for c in alike]), alike)
+
+    def elsewhere(self, program: Program) -> list[int]:
+        """The lanes that take another branch than the recorded graph; BranchError if there is no `otherwise`."""
+        if not self.watches:
+            return []
+        went = np.zeros(program.lanes, bool)
+        first: Comparison | None = None
+        for watch in self.watches:
+            left, right = (
+                np.concatenate([np.broadcast_to(program.values[x.bank][x.rows], (1, program.lanes)) for x in side])
+                for side in (watch.left, watch.right)
+            )
+            other = watch.compare(left, right) != watch.outcomes
+            if other.any():
+                first = first or watch.comparisons[int(np.argmax(other.any(1)))]
+                went |= other.any(0)
+        lanes = [int(lane) for lane in np.flatnonzero(went)]
+        if first is not None and self.otherwise is None:
+            shown = ", ".join(map(str, lanes[:10])) + ", ..." * (len(lanes) > 10)
+            raise BranchError(
+                f"{len(lanes)} of {program.lanes} lanes ({shown}) take another branch than the graph that was recorded: at "
+                f"{first.line} `{first.source}` the comparison {first.left.label or 'left'} {first.operator} "
+                f"{first.right.label or 'right'} was {first.outcome}. Choose by autograd.where(condition, x, y), which is "
+                "decided in every lane; or give replay(..., otherwise=function) what computes such a lane eagerly",
+                tuple(lanes),
+            )
+        return lanes
+
+    def with_eager(
+        self,
+        eager: list[int],
+        given: Array,
+        seeds: Array | None,
+        bound: Bound | None,
+        lane_gradients: bool,
+        input_gradients: bool,
+    ) -> Result:
+        """The result where some lanes are computed eagerly by `otherwise`, and the others replayed."""
+        lanes, count = given.shape[1], len(self.leaves)
+        rest = np.setdiff1d(np.arange(lanes), eager)
+        values = np.empty((len(self.outputs), lanes))
+        total = np.zeros(count)
+        each = np.zeros((lanes, count))
+        to_inputs = np.zeros((lanes, len(self.inputs)))
+        if len(rest):
+            part = bound and Bound(bound.rows, bound.positions[:, rest])
+            of_rest = None if seeds is None else seeds[:, rest]
+            program = self.program(len(rest), input_gradients or part is not None)
+            program.values[LANES][: len(self.inputs)] = given[:, rest]
+            program.run_forward()
+            found = self.swept(program, of_rest, part, input_gradients)
+            values[:, rest] = found.values
+            total += found.gradients
+            if lane_gradients:
+                each[rest] = self.of_lanes(given[:, rest], of_rest, part)
+            if found.input_gradients is not None:
+                to_inputs[rest] = found.input_gradients
+        before = [leaf.data for leaf in self.leaves]
+        try:
+            self.put(self._parameters.tolist())
+            for lane in eager:
+                leaves = [Value(number) for number in given[:, lane].tolist()]
+                outputs = self.made_otherwise(leaves, lane)
+                values[:, lane] = [output.data for output in outputs]
+                weights = [1.0] * len(outputs) if seeds is None else seeds[:, lane].tolist()
+                whole = outputs[0] if weights == [1.0] else dot(outputs, weights)  # swept at once, so that 0 stays 0
+                slopes = gradients(whole, [*self.leaves, *leaves])
+                each[lane], to_inputs[lane] = slopes[:count], slopes[count:]
+                each[lane, self.both[:, 0]] += to_inputs[lane, self.both[:, 1]]
+                if bound is not None:
+                    np.add.at(each[lane], bound.positions[:, lane], to_inputs[lane, bound.rows])
+                total += each[lane]
+        finally:
+            self.put(before)
+        return Result(
+            values[0] if self.single else values,
+            total,
+            each if lane_gradients else None,
+            to_inputs if input_gradients else None,
+        )
+
+    def put(self, numbers: list[Any]) -> None:
+        """Numbers into the leaves of the parameters."""
+        for leaf, number in zip(self.leaves, numbers, strict=True):
+            leaf.data = number
+
+    def made_otherwise(self, leaves: list[Value], lane: int) -> list[Value]:
+        """The outputs of a lane as `otherwise` computes them."""
+        assert self.otherwise is not None
+        try:
+            made = self.otherwise(leaves)
+            outputs = values_of("the output of otherwise", [made] if isinstance(made, Value) else made)
+            if len(outputs) != len(self.outputs):
+                raise ValueError(f"otherwise gave {len(outputs)} outputs, but the plan has {len(self.outputs)}")
+            return outputs
+        except Exception as error:
+            error.add_note(f"while computing lane {lane} eagerly by otherwise")
+            raise
+
+    # ---- back into the nodes ----
+
+    def write_back(self, lane: int) -> None:
+        """Put the parameters and the numbers of a lane of the last call back into the nodes: drawings show that example.
+
+        Every node then is as if this lane had just been built eagerly and swept once: data, local derivatives, and as `grad`
+        the gradient of the lane's outputs, each times its upstream gradient. If a rule raises, nothing has changed.
+
+        Raises RuntimeError before the first call, IndexError if there is no such lane, and BranchError for one that took
+        another branch, whose graph is not this one.
+        """
+        if self.last is None:
+            raise RuntimeError(
+                "write_back puts numbers of the last call into the nodes, and there was none: call the plan first"
+            )
+        columns, seeds, bound, eager = self.last
+        lanes = columns.shape[1]
+        try:
+            index = operator.index(lane)
+        except TypeError:
+            raise TypeError(f"a lane is an int from 0 to {lanes - 1}, got {lane!r:.80}") from None
+        if not -lanes <= index < lanes:
+            raise IndexError(f"the last call had {lanes} lanes, there is no lane {lane}")
+        index %= lanes
+        if index in eager:
+            raise BranchError(f"lane {index} took another branch than this graph and was computed eagerly", (index,))
+        nodes = self.steps.nodes
+        before = [(x, x.data, x.grad, x._y, x._dx, x._dy) for x in dict.fromkeys([*nodes, *self.leaves, *self.inputs])]
+        try:
+            self.put(self._parameters.tolist())
+            for x, number in zip(self.inputs, columns[:, index].tolist(), strict=True):
+                x.data = number
+            for node in nodes:
+                if node._x is not None:
+                    compute_again(node)
+            upstream: dict[Value, Any] = {}
+            weights = [1.0] * len(self.outputs) if seeds is None else seeds[:, index].tolist()
+            for output, weight in zip(self.outputs, weights, strict=True):
+                upstream[output] = upstream[output] + weight if output in upstream else weight
+            for node in reversed(nodes):
+                if node._x is not None and node in upstream:
+                    for parent, term in contributions(node, upstream[node]):
+                        upstream[parent] = upstream[parent] + term if parent in upstream else term
+            for x, *_ in before:
+                if type(x) is not Constant:
+                    x.grad = upstream.get(x, 0.0)
+            for row, position in [] if bound is None else zip(bound.rows, bound.positions[:, index]):
+                self.leaves[position].grad += self.inputs[row].grad
+        except BaseException:
+            for x, *slots in before:
+                x.data, x.grad, x._y, x._dx, x._dy = slots
+            raise
+
+    def to_jax(self, bind: Sequence[Value] = ()) -> Callable[..., Any]:
+        """The plan as a pure function of JAX: `f(parameters, columns)` gives `(values, gradients)`.
+
+        Both are those of `plan(columns)`, the gradients of the sum over lanes. With `bind`, a sequence of inputs, it is
+        `f(parameters, columns, positions)`, where `positions`, integers (lanes, len(bind)), are the places in the parameters
+        that give these inputs their numbers; their columns are not looked at. `upstream=` is as in a call of the plan.
+
+        The function depends on its arguments alone, whatever becomes of the plan: constants are those it has now. So it is
+        there for jit, for vmap, and for columns whose lanes are spread over devices:
+
+            f = jax.jit(plan.to_jax())
+            values, gradients = f(plan.parameters, columns)
+            of_each_row = jax.vmap(f, in_axes=(0, None))(rows_of_parameters, columns)
+            spread = jax.device_put(columns, NamedSharding(jax.make_mesh((8,), ("lanes",)), PartitionSpec("lanes")))
+            values, gradients = f(plan.parameters, spread)      # each device computes its own lanes
+
+        It computes in the type of the parameters: float64 after `jax.config.update("jax_enable_x64", True)`, else float32.
+        Nothing can be raised while it runs. A lane that takes another branch than the one recorded (where the plan raises
+        BranchError, or has `otherwise`) has the value NaN, and then all gradients are NaN; so they are for a position
+        outside the parameters.
+
+        Raises ImportError, saying how to install it, if there is no JAX, and ValueError for what in `bind` is no input.
+        """
+        from .on_jax import to_jax
+
+        return to_jax(self, bind)
+
+    def __repr__(self) -> str:
+        return summary(self)
+
+    def __str__(self) -> str:
+        return description(self)
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(
+            "a plan is not pickled or copied: pickle its graph, and make the plan anew with autograd.replay"
+        )
+
+
+class Bound(NamedTuple):
+    """Inputs that are parameters in one call: rows of the inputs, and inputs x lanes positions of the parameters."""
+
+    rows: Positions
+    positions: Positions
+
+
+class Watch(NamedTuple):
+    """Comparisons with one sign: where their sides are, and how they came out."""
+
+    compare: Callable[[Array, Array], npt.NDArray[np.bool_]]
+    left: list[Operand]
+    right: list[Operand]
+    outcomes: npt.NDArray[np.bool_]
+    comparisons: list[Comparison]
+
+
+COMPARE: dict[str, Any] = {"<": np.less, "<=": np.less_equal, ">": np.greater, ">=": np.greater_equal}
+
+
+def compute_again(node: Value) -> None:
+    """A node's number and local derivatives from the numbers that its parents have now."""
+    rule, parents = node.rule, node.parents
+    numbers = tuple([parent.data for parent in parents])
+    node.data = rule.forward(*numbers)
+    slopes = tuple([None if rule.choice and s == 0 else s for s in rule.slopes(numbers, node.data)])
+    if type(node._x) is tuple:
+        node._y = slopes
+    else:
+        node._dx, node._dy = [None if type(p) is Constant else s for p, s in zip(parents, slopes)] + [None] * (
+            2 - len(slopes)
+        )
+
+
+def values_of(name: str, given: Any, leaves: bool = False) -> list[Value]:
+    """A checked list of Values; as leaves, each once."""
+    if isinstance(given, Value) or not hasattr(given, "__iter__"):
+        raise TypeError(f"{name} must be a sequence of Values, got {given!r:.80} of type {type(given).__name__}")
+    found = list(given.ravel() if hasattr(given, "ravel") else given)
+    seen: dict[Value, int] = {}
+    for i, x in enumerate(found):
+        if not isinstance(x, Value):
+            raise TypeError(f"{name}[{i}] must be a Value, got {x!r:.80} of type {type(x).__name__}")
+        if leaves:
+            if x._x is not None:
+                raise ValueError(
+                    f"{name}[{i}], {x!r}, is no leaf: it was computed by {x._op!r}; give what it was computed from"
+                )
+            if x in seen:
+                raise ValueError(f"{name}[{i}], {x!r}, stands there already, as {name}[{seen[x]}]")
+            seen[x] = i
+    return found
+
+
+def float_of(leaf: Value) -> float:
+    """A leaf's number, which replay computes with as a float."""
+    number = leaf.data
+    if type(number) is not float:
+        if not isinstance(number, (int, float, np.floating, np.integer)) or isinstance(number, bool):
+            raise TypeError(
+                f"replay computes with floats, and {leaf!r} holds a {type(number).__name__}; build the graph on floats, or "
+                "stay with eager Values, which keep it exact"
+            )
+        number = float(number)
+    return number
+
+
+def numbers_of(columns: Any, inputs: int) -> Array | None:
+    """Columns as an array of lanes x inputs, checked."""
+    if columns is None:
+        return None
+    if isinstance(columns, np.ma.MaskedArray) and np.ma.is_masked(columns):
+        raise ValueError("columns have masked entries; fill them, or leave these lanes out")
+    expected = f"an array of lanes x {inputs} input{'s' * (inputs != 1)}"
+    try:
+        found = np.asarray(columns)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"columns must be {expected}, with equally many numbers in every lane: {error}") from None
+    if found.dtype == object and all(isinstance(x, Real) for x in found.flat):
+        found = found.astype(float)
+    if found.dtype.kind not in "fiub":
+        what = "complex numbers" if found.dtype.kind == "c" else f"entries of type {found.dtype}"
+        raise TypeError(f"columns must be {expected}, of real numbers; got {what}")
+    if found.ndim == 1 and inputs == 1:
+        found = found[:, None]
+    if found.ndim != 2 or found.shape[1] != inputs:
+        advice = "; a single lane is a row, [[x1, x2, ...]]" if found.shape == (inputs,) else ""
+        raise ValueError(f"columns must be {expected}, got an array of shape {found.shape}{advice}")
+    if len(found) == 0:
+        raise ValueError(f"columns have no lanes: give {expected}, with one lane at least")
+    return found.astype(float, copy=False)

@@ -1,0 +1,391 @@
+"""What print(plan) says: the equations are read back and computed with NumPy, beside the gradients of eager Values."""
+
+import ast
+import operator
+import random
+import re
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import autograd
+import nn
+from autograd import Value
+from autograd.planning import replay
+from autograd.rules import RULES
+
+# ---- a reader of the printed equations ---------------------------------------------------------------------------------
+
+NAMED = r"[^\W\d]\w*(?:\.\w+)*(?:\[[\d:, ]*\])?"
+OPERATORS = {ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul, ast.Div: operator.truediv,
+             ast.Pow: operator.pow, ast.MatMult: operator.matmul, ast.Gt: operator.gt, ast.Lt: operator.lt,
+             ast.GtE: operator.ge, ast.LtE: operator.le}  # fmt: skip
+
+
+def printed_equations(plan):
+    """(target, sign, right side) of each line of print(plan) that is one, forward and backward."""
+    found = []
+    for line in str(plan).splitlines():
+        assert len(line) <= 120 and line == line.rstrip()
+        if match := re.fullmatch(r"    (\S.*?) +(\+?=) (.*)", line):
+            found.append(list(match.groups()))
+        elif line.startswith("     ") and found:
+            found[-1][2] += " " + line.strip()
+    return found
+
+
+class Reader:
+    """Arrays by name: vectors are columns. With `matrices` every number has lanes as its first axis: lanes x rows x columns."""
+
+    def __init__(self, arrays, lanes, matrices=False):
+        self.arrays, self.lanes, self.matrices = dict(arrays), lanes, matrices
+
+    def look(self, name):
+        turned = name.endswith("^T")
+        name = name.removesuffix("^T")
+        stem, _, index = name.partition("[")
+        if name in self.arrays:
+            found = self.arrays[name]
+        else:
+            axes = [
+                slice(*map(int, i.split(":"))) if ":" in i else slice(int(i), int(i) + 1)
+                for i in index[:-1].split(", ")
+            ]
+            found = self.arrays[stem][(slice(None), *axes) if self.matrices else tuple(axes)]
+        return found.swapaxes(-1, -2) if turned else found
+
+    def call(self, name, *arguments):
+        if name == "sum":
+            everything = arguments[0].shape[1] not in (1, self.lanes)  # a matrix, the same in all lanes
+            return arguments[0].sum((1, 2) if self.matrices else None if everything else 0, keepdims=True)
+        if name == "flat":
+            return arguments[0].reshape(len(arguments[0]), -1, 1)
+        if name == "over_lanes":
+            return arguments[0].sum(0 if self.matrices else 1, keepdims=True)
+        if name == "over_columns":
+            return arguments[0].sum(2, keepdims=True)
+        if name == "softmax_cross_entropy":
+            scores, target = arguments
+            return np.log(np.exp(scores).sum(0, keepdims=True)) - scores[int(target) : int(target) + 1]
+        if name == "logsumexp":
+            return np.log(np.exp(arguments[0]).sum(0, keepdims=True))
+        plain = {"sign": np.sign, "exp": np.exp, "log": np.log, "cos": np.cos, "sin": np.sin, "tanh": np.tanh}
+        function = plain.get(name) or RULES[name].forward
+        return function(*[np.asarray(x, float) for x in arguments])
+
+    def compute(self, text):
+        text = text.replace("upstream (by default 1, for the mean 1/lanes)", "upstream")
+        text = re.sub(r"sum over lanes and columns of (.*)$", r"over_lanes(over_columns(\1))", text)
+        text = re.sub(r"sum over lanes of (.*)$", r"over_lanes(\1)", text)
+        names = []
+
+        def keep(match):
+            if match.group() in ("if", "else"):
+                return match.group()
+            names.append(match.group())
+            return f"name_{len(names) - 1}"
+
+        text = re.sub(NAMED + r"(?:\^T)?(?![\w(])", keep, text)
+        text = re.sub(r"(name_\d+|\d) (?=name_\d)", r"\1 @ ", text)
+        return self.visit(ast.parse(text, mode="eval").body, names)
+
+    def visit(self, node, names):
+        again = lambda part: self.visit(part, names)
+        match node:
+            case ast.Constant(value):
+                return value
+            case ast.Name(name):
+                return self.look(names[int(name.removeprefix("name_"))])
+            case ast.UnaryOp(ast.USub(), x):
+                return -again(x)
+            case ast.BinOp(x, sign, y):
+                return OPERATORS[type(sign)](again(x), again(y))
+            case ast.Compare(x, [sign], [y]):
+                return OPERATORS[type(sign)](again(x), again(y))
+            case ast.IfExp(condition, x, y):
+                return np.where(again(condition), again(x), again(y))
+            case ast.Call(ast.Name(name), arguments):
+                return self.call(name, *map(again, arguments))
+        raise AssertionError(ast.dump(node))
+
+    def run(self, equations):
+        for target, sign, right in equations:
+            assert "[..]" not in right + target, (target, right)
+            right, _, count = (
+                right.removesuffix(" times").partition(", ") if right.endswith(" times") else (right, "", 1)
+            )
+            number = self.compute(right) * np.ones((int(count), self.lanes if count != 1 else 1))
+            if target[0] == "d" and target[1:] in self.arrays:
+                number = np.broadcast_to(number, self.arrays[target[1:]].shape)
+            if sign == "=" and "[" not in target:
+                assert target not in self.arrays, f"{target} is told twice"
+                self.arrays[target] = np.array(number, float)
+            else:
+                stem, index = target.rstrip("]").split("[")
+                whole = self.arrays.setdefault(stem, np.zeros_like(self.arrays[stem[1:]]))
+                first, _, last = index.partition(":")
+                rows = slice(int(first), int(last or int(first) + 1))
+                part = whole[rows] if sign == "+=" else 0
+                whole[rows] = part + number
+
+
+def arrays_of(leaves):
+    """Nested lists of Values as arrays; a vector is a column, a number a matrix of one."""
+    numbers = np.array(autograd_numbers(leaves), float)
+    return numbers.reshape(len(numbers), -1) if numbers.ndim else numbers.reshape(1, 1)
+
+
+def autograd_numbers(leaves):
+    return [autograd_numbers(x) for x in leaves] if isinstance(leaves, list) else leaves.data
+
+
+def flat(leaves):
+    return [x for part in leaves for x in flat(part)] if isinstance(leaves, list) else [leaves]
+
+
+def check(build, parameters, inputs, lanes=7, names=None, seed=0, matrices=False, record=True):
+    """The printed equations of a labelled network, computed from the leaves' arrays, give eager Values' losses and gradients."""
+    rng = np.random.default_rng(seed)
+    columns = rng.uniform(-1, 1, (lanes, len(flat([*inputs.values()]))))
+    with autograd.record():
+        loss = build()
+    leaves = flat([*parameters.values()])
+    if names is None:
+        autograd.label({**parameters, **inputs, "loss": loss})
+    plan = replay(loss, flat([*inputs.values()]), leaves)
+    arrays = {name: arrays_of(value) for name, value in parameters.items()}
+    if matrices:
+        arrays = {name: array[None] for name, array in arrays.items()}
+    start = 0
+    for name, value in inputs.items():
+        own = columns[:, start : start + len(flat(value))]
+        start += len(flat(value))
+        shape = arrays_of(value).shape
+        arrays[name] = own.reshape(lanes, *shape) if matrices else own.T
+    arrays = {(names or {}).get(name, name): array for name, array in arrays.items()}
+    weights = rng.uniform(0.5, 2, lanes)
+    arrays["upstream"] = weights.reshape(-1, 1, 1) if matrices else weights[None]
+    reader = Reader(arrays, lanes, matrices)
+    equations = printed_equations(plan)
+    reader.run(equations)
+    losses, total = [], np.zeros(len(leaves))
+    given = flat([*inputs.values()])
+    for row, weight in zip(columns, weights, strict=True):
+        for leaf, number in zip(given, row.tolist(), strict=True):
+            leaf.data = number
+        again = build()
+        losses.append(again.data)
+        total += weight * np.array(autograd.gradients(again, leaves))
+    assert np.allclose(reader.arrays["loss"].ravel(), losses, rtol=1e-12, atol=1e-12)
+    told = []
+    for name, value in parameters.items():
+        array = arrays[(names or {}).get(name, name)]
+        found = reader.arrays.get("d" + (names or {}).get(name, name), np.zeros_like(array))
+        assert found.shape == array.shape, f"d{name}"
+        told.append(found.ravel())
+    assert np.allclose(np.concatenate(told), total, rtol=1e-9, atol=1e-11)
+    return plan, equations
+
+
+def leaves(rng, *shape):
+    return [leaves(rng, *shape[1:]) for _ in range(shape[0])] if shape else Value(rng.uniform(-1, 1))
+
+
+def affine(w, x, b):
+    return [autograd.dot(row, x) + own for row, own in zip(w, b, strict=True)]
+
+
+# ---- the equations are true --------------------------------------------------------------------------------------------
+
+TWO_LAYERS = """\
+z1 = W1 x + b1
+h1 = sigmoid(z1)
+z2 = W2 h1 + b2
+h2 = sigmoid(z2)
+v1 = h2 - y
+v2 = v1**2
+z3 = sum(v2)
+loss = z3/2
+dloss = upstream (by default 1, for the mean 1/lanes)
+dz3 = dloss/2
+dv2 = dz3
+dv1 = 2*dv2*v1
+dh2 = dv1
+dz2 = dh2*h2*(1 - h2)
+dW2 = dz2 h1^T
+db2 = sum over lanes of dz2
+dh1 = W2^T dz2
+dz1 = dh1*h1*(1 - h1)
+dW1 = dz1 x^T
+db1 = sum over lanes of dz1"""
+
+
+def two_layers(rng, inputs=2, hidden=3, outputs=2):
+    p = {
+        "W1": leaves(rng, hidden, inputs),
+        "b1": leaves(rng, hidden),
+        "W2": leaves(rng, outputs, hidden),
+        "b2": leaves(rng, outputs),
+    }
+    x, y = leaves(rng, inputs), leaves(rng, outputs)
+
+    def build():
+        h = [z.sigmoid() for z in affine(p["W1"], x, p["b1"])]
+        out = [z.sigmoid() for z in affine(p["W2"], h, p["b2"])]
+        return autograd.sum([(a - t) ** 2 for a, t in zip(out, y, strict=True)]) / 2
+
+    return build, p, {"x": x, "y": y}
+
+
+def test_the_two_layer_network_gives_the_equations_of_the_posts():
+    _, equations = check(*two_layers(random.Random(1)))
+    assert "\n".join(f"{target} {sign} {right}" for target, sign, right in equations) == TWO_LAYERS
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.integers(2, 5), st.integers(2, 5), st.integers(2, 4), st.integers(1, 5), st.integers(0, 99))
+def test_two_layers_of_any_size(inputs, hidden, outputs, lanes, seed):
+    check(*two_layers(random.Random(seed), inputs, hidden, outputs), lanes, seed=seed)
+
+
+def test_weights_in_the_other_order_are_transposed():
+    rng = random.Random(2)
+    p, x = {"W": leaves(rng, 3, 2), "v": leaves(rng, 2)}, leaves(rng, 3)
+
+    def build():
+        z = [autograd.dot([row[j] for row in p["W"]], x).tanh() for j in range(2)]
+        return autograd.dot(p["v"], z)
+
+    _, equations = check(build, p, {"x": x})
+    told = {target: right for target, _, right in equations}
+    assert told["z1"] == "W^T x" and told["dW"] == "x dz1^T"
+
+
+def test_one_array_of_several_columns():
+    """The same matrix for each of three vectors: a product of matrices in every lane."""
+    rng = random.Random(3)
+    p, x = {"W": leaves(rng, 4, 2), "b": leaves(rng, 4), "V": leaves(rng, 2, 4)}, leaves(rng, 3, 2)
+
+    def build():
+        h = [[z.tanh() for z in affine(p["W"], row, p["b"])] for row in x]
+        again = [[autograd.dot(row, own) for row in p["V"]] for own in h]
+        return autograd.sum([z * z for j in range(2) for z in [own[j] for own in again]])
+
+    _, equations = check(build, p, {"x": x}, matrices=True)
+    told = {target: right for target, _, right in equations}
+    assert told["z1"] == "W x^T + b" and told["dW"] == "sum over lanes of dz1 x"
+    assert told["db"] == "sum over lanes and columns of dz1" and told["dh1"] == "V^T dz2"
+
+
+def test_matrices_that_one_product_computes_have_their_own_equations():
+    rng = random.Random(4)
+    p, x = {"Q": leaves(rng, 3, 4), "K": leaves(rng, 3, 4), "w": leaves(rng, 3)}, leaves(rng, 4)
+
+    def build():
+        q, k = ([autograd.dot(row, x) for row in p[name]] for name in "QK")
+        return autograd.dot(p["w"], [a * b for a, b in zip(q, k, strict=True)])
+
+    plan, equations = check(build, p, {"x": x})
+    told = {target: right for target, _, right in equations}
+    assert told["z1"] == "Q x" and told["z2"] == "K x" and told["dK"] == "dz2 x^T"
+    assert "z1, z2" in str(plan) and "6 x 4 times 4 x 1" in str(plan)
+
+
+def test_weights_that_are_used_twice_get_two_terms():
+    """A recurrent network of two steps."""
+    rng = random.Random(5)
+    p = {"W": leaves(rng, 3, 3), "U": leaves(rng, 3, 2), "b": leaves(rng, 3)}
+    x1, x2 = leaves(rng, 2), leaves(rng, 2)
+
+    def build():
+        h = [z.tanh() for z in affine(p["U"], x1, p["b"])]
+        wide = [autograd.dot(row, h) for row in p["W"]]
+        h = [(a + c).tanh() for a, c in zip(wide, affine(p["U"], x2, p["b"]), strict=True)]
+        return autograd.sum([v * v for v in [*h[:1], *h[1:]]])
+
+    _, equations = check(build, p, {"x1": x1, "x2": x2})
+    told = {target: right for target, _, right in equations}
+    assert told["z2"] == "W h1 + U x2 + b" and told["dU"] == "dz2 x2^T + dz1 x1^T" and told["dW"] == "dz2 h1^T"
+    assert told["db"] == "sum over lanes of (dz2 + dz1)"
+
+
+def test_softmax_cross_entropy_and_a_penalty():
+    rng = random.Random(6)
+    p, x = {"W": leaves(rng, 4, 3), "b": leaves(rng, 4)}, leaves(rng, 3)
+
+    def build():
+        scores = affine(p["W"], x, p["b"])
+        return autograd.softmax_cross_entropy(scores, 2) + nn.l2_penalty(flat([*p.values()]), 0.01)
+
+    plan, equations = check(build, p, {"x": x})
+    told = {target: right for target, _, right in equations}
+    assert told["z2"] == "sum(W**2) + sum(b**2)" and "once for all lanes" in str(plan)
+    assert told["dz1[0:2]"] == "dv1*exp(z1[0:2] - z1[2] - v1)" and "dz1[2]" in told and "dz1[3]" in told
+    assert told["dW"] == "dz1 x^T + 2*dz2*W" or told["dW"] == "2*dz2*W + dz1 x^T"
+
+
+def test_hinge_and_a_part_of_a_vector():
+    rng = random.Random(7)
+    p, x, y = {"w": leaves(rng, 2, 2), "c": leaves(rng)}, leaves(rng, 4), leaves(rng)
+
+    def build():
+        z = [autograd.dot(row, x[:2]) for row in p["w"]]
+        h = [a.relu() * b for a, b in zip(z, x[2:], strict=True)]
+        return (1 - y * autograd.sum([*h, p["c"]])).relu() + autograd.maximum(p["c"], 0.25)
+
+    _, equations = check(build, p, {"x": x, "y": y})
+    told = {target: right for target, _, right in equations}
+    assert told["z1"] == "w x[0:2]" and told["z2"] == "sum(h1*x[2:4]) + c"
+
+
+UNARY = ["tanh", "sigmoid", "exp", "sin", "cos", "softplus", "ReLU", "neg", "**2"]
+
+
+@st.composite
+def programs(draw):
+    """Steps of a small program on vectors of two lengths: (what, on which)."""
+    steps = []
+    for _ in range(draw(st.integers(1, 5))):
+        what = draw(st.sampled_from(["matrix", "unary", "unary", "+", "-", "*", "scale", "maximum"]))
+        steps.append((what, draw(st.sampled_from(UNARY)), draw(st.integers(0, 9)), draw(st.integers(0, 9))))
+    return steps
+
+
+@settings(max_examples=60, deadline=None)
+@given(programs(), st.integers(0, 99))
+def test_any_program_on_vectors(steps, seed):
+    """Where an equation can be written without [..], all of them together give eager Values' gradients."""
+    rng = random.Random(seed)
+    p = {"W0": leaves(rng, 3, 3), "b0": leaves(rng, 3), "s": leaves(rng)}
+    x = leaves(rng, 3)
+    for i, (what, *_) in enumerate(steps):
+        if what == "matrix":
+            p[f"M{i}"] = leaves(rng, 3, 3)
+
+    def build():
+        made = [affine(p["W0"], x, p["b0"])]
+        for i, (what, name, j, k) in enumerate(steps):
+            a, b = made[-1] if j % 2 else made[j % len(made)], made[k % len(made)]
+            if what == "matrix":
+                made.append([autograd.dot(row, a) for row in p[f"M{i}"]])
+            elif what == "unary":
+                apply = {"neg": operator.neg, "**2": lambda v: v**2, "ReLU": Value.relu}.get(name) or getattr(
+                    Value, name
+                )
+                made.append([apply(0.3 * v) if name == "exp" else apply(v) for v in a])
+            elif what == "scale":
+                made.append([p["s"] * v for v in a])
+            elif what == "maximum":
+                made.append([autograd.maximum(v, w) for v, w in zip(a, b, strict=True)])
+            else:
+                sign = {"+": operator.add, "-": operator.sub, "*": operator.mul}[what]
+                made.append([sign(v, w) for v, w in zip(a, b, strict=True)])
+        return autograd.sum([v for own in made for v in own])
+
+    with autograd.record():
+        loss = build()
+    if re.search(r"\[\.\.\]|more term", str(replay(loss, x, flat([*p.values()])))):
+        return
+    check(build, p, {"x": x}, seed=seed)
