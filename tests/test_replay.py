@@ -886,11 +886,17 @@ def test_sums_that_are_shared_between_sums() -> None:
 
 
 def seconds(work: Callable[..., object], *given: Any) -> float:
+    """The least time that it took, of this thread's own: others may be busy."""
     best = float("inf")
-    for _ in range(3):
-        start = time.perf_counter()
-        work(*given)
-        best = min(best, time.perf_counter() - start)
+    gc.collect()
+    gc.disable()
+    try:
+        for _ in range(5):
+            start = time.thread_time()
+            work(*given)
+            best = min(best, time.thread_time() - start)
+    finally:
+        gc.enable()
     return best
 
 
@@ -911,7 +917,7 @@ def test_planning_and_running_take_time_by_the_number_of_nodes(shape: str) -> No
         return seconds(autograd.replay, *given), seconds(plan, [[0.1], [0.2]])
 
     (plan_few, run_few), (plan_many, run_many) = measured(500), measured(4_000)
-    assert plan_many < 32 * plan_few and run_many < 32 * run_few
+    assert plan_many < 32 * plan_few + 1e-3 and run_many < 32 * run_few + 1e-3
 
 
 @pytest.mark.slow

@@ -76,7 +76,9 @@ def check_rule(jax: Any, rule: Rule, points: Sequence[tuple[float, ...]], within
     right = autograd.replay(output, leaves)(rows, input_gradients=True)
     for inputs in {(), tuple(range(fan)), tuple(range(0, fan, 2)), tuple(range(1, fan, 2))}:
         f = autograd.replay(output, [leaves[i] for i in inputs], leaves).to_jax()
-        columns = rows[:, None, list(inputs)]  # a lane each; a leaf that is an input and a parameter has its gradient, too
+        columns = rows[
+            :, None, list(inputs)
+        ]  # a lane each; a leaf that is an input and a parameter has its gradient, too
         values, gradients = numpys(*jax.jit(jax.vmap(f))(rows, columns))
         agree(values, right.values[:, None], within, f"values, inputs {inputs}")
         agree(gradients, right.input_gradients, within, f"gradients, inputs {inputs}")
@@ -359,7 +361,8 @@ def test_every_comparison_is_watched(jax: Any, sign: float) -> None:
         return bool(lanes)
 
     assert not branch()
-    assert all([branch(x=5.0), branch(y=4.5), branch(w=0.5), branch(c=1.5), branch(x=2.0), branch(y=4.0)])
+    assert branch(x=5.0) and branch(y=4.5) and branch(w=0.5) and branch(c=1.5)
+    assert branch(x=2.0) == branch(y=4.0) == (sign > 0)  # equal is not less
 
 
 # ---- as a function of JAX ------------------------------------------------------------------------------------------------
@@ -433,10 +436,10 @@ def test_the_number_of_lanes_is_that_of_the_columns(jax: Any) -> None:
 @peers
 def test_float32(jax: Any) -> None:
     plan = perceptron()
-    f, right = plan.to_jax(), plan(COLUMNS)
+    f, right = jax.jit(plan.to_jax()), plan(COLUMNS)
     found = [f(plan.parameters.astype(np.float32), COLUMNS)]
     with jax.enable_x64(False):
-        found += [jax.jit(f)(plan.parameters, COLUMNS), f(plan.parameters, COLUMNS)]
+        found.append(f(plan.parameters, COLUMNS))
     for values, gradients in found:
         assert values.dtype == gradients.dtype == np.float32
         np.testing.assert_allclose(values, right.values, rtol=1e-5, atol=1e-5)
@@ -519,7 +522,7 @@ def regular(draw: st.DrawFn) -> tuple[int, Array]:
 
 
 @peers
-@settings(max_examples=100)
+@settings(max_examples=60)
 @given(regular(), st.integers(1, 2))
 def test_regular_rows_are_views(jax: Any, case: tuple[int, Array], lanes: int) -> None:
     from autograd.planning.rows import view_of
@@ -538,14 +541,14 @@ def test_which_rows_are_views() -> None:
     i, j, k = np.ix_(range(4), range(3), range(2))
     for rows in (i * 6 + j * 2 + k, j * 8 + i * 2 + k, i * 5 + 0 * j + k + 1, 3 * i, 0 * i + j, i * 7 + j + 4 + 0 * k):
         full = np.broadcast_to(rows, (4, 3, 2)).ravel()
-        assert view_of(full, int(full.max()) + 1), full
+        assert view_of(full, int(full.max()) + 4), full
     assert view_of(np.array([3, 1, 2]), 5) is None
     assert view_of(np.array([3, 2, 1]), 5) is None
     assert view_of(np.array([0, 1, 1, 2, 2, 3]), 5) is None
 
 
 @peers
-@settings(max_examples=40)
+@settings(max_examples=20)
 @given(st.data())
 def test_sums_of_parts(jax: Any, data: st.DataObject) -> None:
     """Beside adding one by one."""

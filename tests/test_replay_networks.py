@@ -170,6 +170,23 @@ def many_neurons_with_inputs_of_their_own(xs: list[Value], ps: list[Value]) -> l
     return found + [neuron(ps[i : i + 3], [xs[i], *xs[2:][::-1]]) for i in range(2)]
 
 
+def overlapping_rows(xs: list[Value], ps: list[Value]) -> list[Any]:
+    """Regular, but no matrix to write gradients to: one weight lies in several places."""
+    return [neuron(ps[i : i + 4], xs) for i in range(4)]
+
+
+def overlapping_rows_further_apart(xs: list[Value], ps: list[Value]) -> list[Any]:
+    return [neuron(ps[2 * i : 2 * i + 4], xs) + ps[12] for i in range(4)]
+
+
+def overlapping_columns(xs: list[Value], ps: list[Value]) -> list[Any]:
+    return [neuron(ps[i : i + 7 : 2], xs) for i in range(4)]
+
+
+def overlapping_rows_backwards(xs: list[Value], ps: list[Value]) -> list[Any]:
+    return [neuron(ps[i : i + 4], xs) for i in range(3, -1, -1)] + [neuron(ps[i + 4 : i : -1], xs) for i in range(3)]
+
+
 def a_convolution(xs: list[Value], ps: list[Value]) -> list[Any]:
     """Two kernels of two at three positions, one bias for each kernel."""
     return [neuron(kernel, xs[i : i + 2]) + b for kernel, b in zip((ps[:2], ps[2:4]), ps[12:]) for i in range(3)]
@@ -269,7 +286,8 @@ LAYERS: list[Layer] = [
     one_bias_for_all, a_bias_for_some, a_weight_as_bias, constant_biases, constants_among_the_weights, constants_only,
     constant_inputs, leaves_that_are_neither_as_weights, a_weight_twice_in_a_neuron, a_weight_in_every_neuron,
     the_same_neuron_twice, an_input_twice_in_a_neuron, other_inputs_in_each_neuron,
-    many_neurons_with_inputs_of_their_own, a_convolution,
+    many_neurons_with_inputs_of_their_own, overlapping_rows, overlapping_rows_further_apart, overlapping_columns,
+    overlapping_rows_backwards, a_convolution,
     a_convolution_with_padding, tied_weights, one_layer_twice, scaled_inputs, scaled_products, scaled_weights,
     products_of_weights, products_of_inputs, mixed_products, differences, a_residual, sums_that_others_use,
     products_that_others_use, one_input, one_neuron, two_layers, dead_neurons,

@@ -220,9 +220,8 @@ class Program:
             given = [taken(registers, x, many) for x in call.operands]
             if call.operation == STACK:
                 rows = [x.count if isinstance(x, Ref) else 1 for x in call.operands]
-                registers[call.out] = together(
-                    self.jax, [jnp.broadcast_to(x, (n, *shape)) for x, n in zip(given, rows, strict=True)]
-                )
+                parts = [jnp.broadcast_to(x, (n, *shape)) for x, n in zip(given, rows, strict=True)]
+                registers[call.out] = jnp.concatenate(parts)  # numbers take the type of the others
             elif call.reduce:
                 registers[call.out] = function_of(call.operation, jnp).reduce(given[0], 0, keepdims=True)
             elif call.operation == "**" and call.operands[1] == 2:
@@ -324,6 +323,10 @@ class Program:
     # ---- from numbers to numbers ----
 
     def __call__(self, parameters: Any, columns: Any, positions: Any, upstream: Any) -> tuple[Array, Array]:
+        with np.errstate(all="ignore"):  # a rule's largest number is infinite in float32
+            return self.evaluated(parameters, columns, positions, upstream)
+
+    def evaluated(self, parameters: Any, columns: Any, positions: Any, upstream: Any) -> tuple[Array, Array]:
         jnp = self.jax.numpy
         parameters = jnp.asarray(parameters)
         if parameters.shape != (self.count,):
@@ -360,8 +363,10 @@ class Program:
         if self.to_parameters:
             gradients = self.to_parameters(run)[:, 0]
         if bound is not None and of_inputs is not None:
-            gradients = gradients.at[bound].add(of_inputs[self.bound], mode="drop")
+            gradients = gradients.at[bound].add(of_inputs[self.bound])
         went = [(compare(left(run), right(run)) != outcomes).any(0) for compare, left, right, outcomes in self.watches]
+        if bound is not None:
+            went.append(((bound < 0) | (bound >= self.count)).any(0))
         for other in went:
             values = jnp.where(other, jnp.nan, values)
             gradients = jnp.where(other.any(), jnp.nan, gradients)
@@ -394,9 +399,8 @@ class Program:
             raise ValueError(
                 f"positions must be an array of {lanes} lanes x {bound} bound inputs, got one of shape {positions.shape}"
             )
-        positions = jnp.where(positions < 0, self.count, positions).T  # -1 is nobody's place, not the last
-        taken = parameters.at[positions].get(mode="fill", fill_value=jnp.nan)
-        return self.columns(self.jax, {0: taken if numbers is None else numbers, 1: taken}), positions
+        own = parameters.at[positions.T].get(mode="clip")
+        return self.columns(self.jax, {0: own if numbers is None else numbers, 1: own}), positions.T
 
 
 def taken(registers: Mapping[int, Array], place: Any, many: bool) -> Any:

@@ -417,14 +417,14 @@ class Program:
 
         def sweep() -> None:
             upstream = self.upstream[step.bank][step.low : step.high]
-            spread: dict[bytes, Array] = {}
+            spread: dict[tuple[bytes, int], Array] = {}
 
             def for_terms(starts: Indices, size: int) -> tuple[Array, tuple[int, ...]]:
                 """The upstream gradient of each term's sum, and the shape in which it broadcasts with terms."""
                 width = width_of(starts, size)
                 if width:
                     return upstream[:, None], (count, width, lanes)
-                key = starts.tobytes()
+                key = starts.tobytes(), size
                 if key not in spread:
                     spread[key] = self.scratch((size, lanes))
                     ends = np.append(starts[1:], size)

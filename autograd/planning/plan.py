@@ -32,6 +32,10 @@ Array = npt.NDArray[np.float64]
 Positions = npt.NDArray[np.intp]
 Otherwise = Callable[[list[Value]], Any]
 
+BIND = (
+    "bind takes for an input a parameter of the plan, a list of one for each lane, or an integer array of their positions in "
+    "plan.parameters; for a tuple of inputs a list of as many, a list of these for each lane, or an array of lanes x inputs"
+)
 MOST_PROGRAMS = 8  # numbers of lanes whose calls are kept ready; of others they are settled anew
 
 
@@ -136,6 +140,7 @@ class Plan:
         self.watches = [self.watch(sign) for sign in dict.fromkeys(c.operator for c in self.comparisons)]
         self.has_choices = any(isinstance(step, RuleStep) and step.rule.choice for step in steps.steps)
         self.programs: OrderedDict[tuple[int, bool], Program] = OrderedDict()
+        self.bindings: dict[Any, Positions] = {}  # rows of what was bound before
         self.each: Plan | None = None  # the same with the parameters as inputs, for lane_gradients
         self.last: Last | None = None
         self.lock = threading.RLock()
@@ -190,7 +195,9 @@ class Plan:
             upstream: the upstream gradient of each output, by which it is weighted: a number or an array that broadcasts to
                 the shape of the values. By default 1.
             bind: per input the parameter that it is in this call, whose number it has and whose gradient it adds to: a leaf,
-                one for each lane in a list, or an array of positions in `parameters`. Its column is not looked at.
+                one for each lane in a list, or an array of positions in `parameters` (lanes,). Its column is not looked at.
+                A tuple of inputs may be bound at once: to as many leaves in a list, a list of these for each lane, or an
+                array of positions (lanes, inputs).
             lane_gradients, input_gradients: whether to compute these, too. For lane_gradients a second plan is made and
                 run, which knows no matrix products.
 
@@ -233,55 +240,72 @@ class Plan:
                     raise ValueError(f"columns are missing: give an array of lanes x {len(self.inputs)} inputs")
                 numbers = np.empty((1, 0))
             return numbers.T, None
-        if not isinstance(bind, Mapping):
-            raise TypeError(f"bind maps inputs to parameters, {{input: leaf}}; got {bind!r:.80}")
-        try:
-            rows = [self.column[x] for x in bind]
-        except (KeyError, TypeError):
-            wrong = next(x for x in bind if not isinstance(x, Value) or x not in self.column)
-            raise ValueError(f"bind: {wrong!r:.80} is not among the inputs of the plan") from None
-        if numbers is None and len(rows) < len(self.inputs):
-            raise ValueError(f"columns are missing: {len(rows)} of {len(self.inputs)} inputs are bound")
-        found = self.positions(list(bind.values()))
-        lanes = len(found[0]) if numbers is None else len(numbers)
-        if found.shape[1] not in (1, lanes):
-            raise ValueError(f"bind: inputs are bound to {found.shape[1]} leaves each, but there are {lanes} lanes")
-        bound = Bound(np.array(rows, np.intp), np.broadcast_to(found, (len(rows), lanes)))
-        whole = np.zeros((len(self.inputs), lanes)) if numbers is None else numbers.T.copy()
+        bound = self.bound(bind, None if numbers is None else len(numbers))
+        if numbers is None and len(bound.rows) < len(self.inputs):
+            raise ValueError(f"columns are missing: {len(bound.rows)} of {len(self.inputs)} inputs are bound")
+        whole = np.zeros((len(self.inputs), bound.positions.shape[1])) if numbers is None else numbers.T.copy()
         whole[bound.rows] = self._parameters[bound.positions]
         return whole, bound
 
-    def positions(self, given: list[Any]) -> Positions:
-        """Inputs x lanes (or x 1) positions in `parameters`, of leaves, lists of leaves, or arrays of positions."""
+    def bound(self, bind: Any, lanes: int | None) -> Bound:
+        """Which inputs are which parameters, by lane."""
+        if not isinstance(bind, Mapping):
+            raise TypeError(f"bind maps inputs to parameters, {{input: leaf}}; got {bind!r:.80}")
+        keys = tuple(bind)
+        rows = self.bindings.get(keys)
+        if rows is None:
+            inputs = [x for key in keys for x in (key if isinstance(key, tuple) else (key,))]
+            if wrong := [x for x in inputs if not isinstance(x, Value) or x not in self.column]:
+                raise ValueError(f"bind: {wrong[0]!r:.80} is not among the inputs of the plan")
+            rows = np.array([self.column[x] for x in inputs], np.intp)
+            if len(np.unique(rows)) < len(rows):
+                raise ValueError("bind: an input is bound twice")
+            if len(self.bindings) < MOST_PROGRAMS:
+                self.bindings[keys] = rows
+        found = [self.positions(leaves, len(key) if isinstance(key, tuple) else None) for key, leaves in bind.items()]
+        counts = {x.shape[1] for x in found}
+        lanes = max(counts) if lanes is None else lanes
+        if not counts <= {1, lanes}:
+            shown = ", ".join(map(str, sorted(counts - {1, lanes})))
+            raise ValueError(
+                f"bind: inputs are bound to {shown} leaves each, but there are {lanes} lanes: give one for each"
+            )
+        if len(found) > 1:
+            found = [np.concatenate([x if x.shape[1] == lanes else np.repeat(x, lanes, axis=1) for x in found])]
+        positions = np.broadcast_to(found[0], (len(rows), lanes))
+        if positions.min() < 0 or positions.max() >= len(self.leaves):
+            wrong_row = int(np.argmax(((positions < 0) | (positions >= len(self.leaves))).any(1)))
+            raise ValueError(
+                f"bind: {self.inputs[rows[wrong_row]]!r:.80} is bound to what is not among the {len(self.leaves)} parameters "
+                "of the plan: name those that an input may be bound to in replay(..., parameters=...), in the graph or not"
+            )
+        return Bound(rows, positions)
+
+    def positions(self, leaves: Any, inputs: int | None) -> Positions:
+        """Inputs x lanes (or x 1) positions in `parameters`, of what one input (None), or so many, are bound to."""
         position = self.position
-        found = []
-        for leaves in given:
-            if isinstance(leaves, Value):
-                found.append([position.get(leaves, -1)])
-            elif isinstance(leaves, list | tuple) and leaves and all(isinstance(leaf, Value) for leaf in leaves):
-                found.append([position.get(leaf, -1) for leaf in leaves])
-            elif getattr(getattr(leaves, "dtype", None), "kind", "") in ("i", "u") and leaves.ndim < 2 and leaves.size:
-                found.append(leaves if leaves.ndim else [int(leaves)])
-            else:
-                raise TypeError(
-                    "bind takes a parameter of the plan, a list of one for each lane, or an integer array of their positions "
-                    f"in plan.parameters; got {leaves!r:.80}"
+        if isinstance(leaves, Value):
+            found = np.array([[position.get(leaves, -1)]], np.intp)
+        elif isinstance(leaves, list | tuple) and leaves:
+            nested = [[x] if isinstance(x, Value) else x for x in leaves]
+            if not all(isinstance(row, list | tuple) and all(isinstance(x, Value) for x in row) for row in nested):
+                raise TypeError(f"{BIND}; got {leaves!r:.80}")
+            if len({len(row) for row in nested}) > 1:
+                raise ValueError(
+                    f"bind: each lane must be bound to as many leaves as there are inputs, got {leaves!r:.80}"
                 )
-        lanes = max(map(len, found))
-        if {1, lanes}.issuperset(map(len, found)):
-            places = np.array([x if len(x) == lanes else [x[0]] * lanes for x in found], np.intp)
+            found = np.array([[position.get(x, -1) for x in row] for row in nested], np.intp)
+            found = found if inputs is not None and isinstance(leaves[0], Value) else found.T
         else:
-            counts = ", ".join(map(str, sorted({len(x) for x in found})))
-            raise ValueError(
-                f"bind: inputs are bound to different numbers of leaves ({counts}); give one for each lane"
-            )
-        if places.min() < 0 or places.max() >= len(self.leaves):
-            wrong = given[int(np.argmax(((places < 0) | (places >= len(self.leaves))).any(1)))]
-            raise ValueError(
-                f"bind: {wrong!r:.80} is not among the {len(self.leaves)} parameters of the plan: give those that an input "
-                "may be bound to in replay(..., parameters=...), also where they are not in the graph"
-            )
-        return places
+            given = leaves if isinstance(leaves, np.ndarray) else np.asarray(None)
+            given = np.array(leaves) if isinstance(leaves, np.integer) else given
+            if given.dtype.kind not in "iu" or given.ndim > (1 if inputs is None else 2) or given.size == 0:
+                raise TypeError(f"{BIND}; got {leaves!r:.80}")
+            found = given.astype(np.intp, copy=False)
+            found = found.reshape(1, -1) if inputs is None else np.atleast_2d(found).T
+        if len(found) != (inputs or 1):
+            raise ValueError(f"bind: {len(found)} leaves are given for {inputs or 1} inputs, which are bound together")
+        return found
 
     def seeds(self, upstream: Any, lanes: int) -> Array | None:
         """The upstream gradients of the outputs, outputs x lanes; None if all are 1."""

@@ -223,6 +223,8 @@ class Steps:
                     continue
                 if rules[i] is ADD and not any(j in parameters for product in products for j in product):
                     continue  # two calls are less than a dot's
+            elif rules[i] is ADD and len(alone := [j for j in singles if lane[j]]) == 1 and alone[0] in operands[i]:
+                continue  # something is added to a sum, which may be part of a matrix product
             for j in taken:
                 absorbed[j] = 1
             products = [(j, k) if lane[j] <= lane[k] else (k, j) for j, k in reversed(products)]
