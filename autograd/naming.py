@@ -323,7 +323,7 @@ def scoped_method(method: Callable[..., Any], read: Callable[[Any, Any], Any] | 
             return method(part, *inputs, **named)
         if active and modes.no_grad.on.get():
             outputs = method(part, *inputs, **named)
-            for told in observers:
+            for told in [*observers]:
                 told(part, outputs)
             return outputs
         here = new(Call)
@@ -337,7 +337,7 @@ def scoped_method(method: Callable[..., Any], read: Callable[[Any, Any], Any] | 
         for value in (outputs,) if type(outputs) is Value else values_in(outputs):
             if type(value._name) is not Call:
                 mark(value, here)
-        for told in observers:
+        for told in [*observers]:
             told(part, outputs)
         return outputs
 

@@ -95,7 +95,11 @@ class Program:
         size = steps.rows[LANES], lanes
         self.values, self.upstream = (shared[0], np.empty(size)), (shared[1], np.empty(size))
         self.seeds, self.plain = np.ones((len(outputs), lanes)), True  # plain: all 1
-        self.results = [np.broadcast_to(self.read(x, []), (1, lanes)) for x in outputs]
+        banks = np.array([x.bank for x in outputs])
+        self.results = [  # which outputs lie in a bank, and in which rows
+            (np.flatnonzero(banks == bank), Operand(bank, np.concatenate([x.rows for x in outputs if x.bank == bank])))
+            for bank in np.unique(banks)
+        ]
         self.scratch = Scratch()
         self.ones: dict[int, Array] = {}
         self.forward: list[Made] = []
@@ -116,8 +120,12 @@ class Program:
         for step in steps.steps:
             self.scratch.reset()
             sweeps.append(makers[type(step)](step))
-        for output, seed in zip(outputs, self.seeds, strict=True):
-            self.send(output, partial(self.copied, seed[None]), lanes)
+        for which, operand in self.results:
+            seeds = self.seeds
+            if len(which) < len(outputs):
+                seeds = np.empty((len(which), lanes))
+                self.emit(self.seeds.take, which, 0, seeds, "clip")
+            self.send(operand, partial(self.copied, seeds), lanes)
         for step, sweep in zip(reversed(steps.steps), reversed(sweeps), strict=True):
             self.scratch.reset()
             own = slice(step.low, step.high)
@@ -145,6 +153,15 @@ class Program:
             self.plain = seeds is None
         for function, arguments in self.careful if careful else self.backward:
             function(*arguments)
+
+    def outputs(self) -> Array:
+        """The numbers of the outputs, outputs x lanes, as an array of its own."""
+        if len(self.results) == 1 and self.results[0][1].bank == LANES:
+            return self.values[LANES].take(self.results[0][1].rows, axis=0)
+        found = np.empty(self.seeds.shape)
+        for which, operand in self.results:
+            found[which] = self.values[operand.bank][operand.rows]
+        return found
 
     # ---- reading and sending ----
 

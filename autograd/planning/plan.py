@@ -351,7 +351,7 @@ class Plan:
             found[self.both[:, 0]] = lanes[self.both[:, 1]].sum(1)
         if bound is not None:
             np.add.at(found, bound.positions, lanes[bound.rows])
-        values = program.results[0][0].copy() if self.single else np.concatenate(program.results)
+        values = program.outputs()[0] if self.single else program.outputs()
         return Result(values, found, None, lanes[:count].T.copy() if input_gradients else None)
 
     def of_lanes(self, given: Array, seeds: Array | None, bound: Bound | None) -> Array:
@@ -411,9 +411,8 @@ class Plan:
             shown = ", ".join(map(str, lanes[:10])) + ", ..." * (len(lanes) > 10)
             raise BranchError(
                 f"{len(lanes)} of {program.lanes} lanes ({shown}) take another branch than the graph that was recorded: at "
-                f"{first.line} `{first.source}` the comparison {first.left.label or 'left'} {first.operator} "
-                f"{first.right.label or 'right'} was {first.outcome}. Choose by autograd.where(condition, x, y), which is "
-                "decided in every lane; or give replay(..., otherwise=function) what computes such a lane eagerly",
+                f"{first.line} `{first.source}` the comparison {first} was {first.outcome}. Choose by "
+                "autograd.where(condition, x, y), which is decided in every lane; or give replay(..., otherwise=function) what computes such a lane eagerly",
                 tuple(lanes),
             )
         return lanes

@@ -194,7 +194,7 @@ class Steps:
             products: list[tuple[int, int]] = []
             singles: list[int] = []
             taken: list[int] = []
-            bank = lane[i]
+            zeros, bank = 0, lane[i]
             stack = [*operands[i]] if rule is not DOT else []
             if rule is DOT:
                 half = len(operands[i]) // 2
@@ -218,7 +218,9 @@ class Steps:
                         continue
                 if type(nodes[j]) is not Constant or nodes[j].data != 0 or lane[j] or j in parameters:
                     singles.append(j)
-            if len(products) + len(singles) < 3:
+                else:
+                    zeros += 1
+            if len(products) + len(singles) + zeros < 3:
                 if not products and not singles:  # of zeros only
                     continue
                 if rules[i] is ADD and not any(j in parameters for product in products for j in product):
@@ -342,7 +344,7 @@ class Steps:
         Dots with the same inputs are the product of a matrix and a vector; where the same matrix meets several vectors,
         these are the columns of another matrix.
         """
-        lane, terms = self.lane, self.terms
+        lane, terms, row = self.lane, self.terms, self.row
         by_inputs: dict[Any, list[tuple[int, tuple[int, ...]]]] = {}
         for i in nodes:
             products, singles = terms[i]
@@ -354,6 +356,8 @@ class Steps:
                 rest.append(i)
                 continue
             by_inputs.setdefault((len(singles), inputs), []).append((i, (*weights, *singles)))
+        for dots in by_inputs.values():  # in the order of their weights, which are then often a matrix already
+            dots.sort(key=lambda dot: row[dot[1][0]])
         by_weights: dict[Any, list[Column]] = {}
         for (biased, inputs), dots in by_inputs.items():
             matrix = biased, tuple([weights for _, weights in dots])
