@@ -110,10 +110,12 @@ def branches_of(nodes: Iterable[Value]) -> tuple[bool, list[Comparison]]:
     They are known if each node that has parents was made within a `record()` block.
     """
     blocks: dict[Block, None] = {}
-    checked = True
+    checked, last = True, None
     for node in nodes:
         if type(node) is Recorded:
-            blocks[node.block] = None
+            if node.block is not last:
+                last = node.block
+                blocks[last] = None
         elif node._x is not None:
             checked = False
     found = {id(comparison): comparison for block in blocks for comparison in block.comparisons}

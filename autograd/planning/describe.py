@@ -426,6 +426,13 @@ class Names:
 
     # ---- reading ----
 
+    def read_each(self, bank: int, rows: Indices) -> Reading:
+        """The same for what is no operation number by number: one number that is meant several times is z[..], too."""
+        found = self.read(bank, rows)
+        if rows.size == 1 or found.kind not in ("entry", "number"):
+            return found
+        return found._replace(text=found.text + "[..]", kind="some" if found.kind == "entry" else "number", number=None)
+
     def read(self, bank: int, rows: Indices) -> Reading:
         """How to speak of these rows, in this order and shape."""
         flat = rows.ravel()
@@ -515,19 +522,22 @@ def swept(names: Names, pieces: list[list[Piece]]) -> Iterator[Equation]:
     terms: defaultdict[Block, list[Term]] = defaultdict(list)
     for bank in (SHARED, LANES):
         rows = [int(place.rows[0]) for place in plan.places if place.bank == bank and needed[bank][place.rows[0]]]
-        if rows:
-            at = names.read(bank, np.array(rows))
-            terms[at.blocks[0]].append(Term(at, partial(str, UPSTREAM), bank == SHARED))
+        while rows:  # once, but for outputs that are given twice
+            once = [*dict.fromkeys(rows)]
+            for term in split(names, Term(names.read(bank, np.array(once)), partial(str, UPSTREAM), bank == SHARED)):
+                terms[term.to.blocks[0]].append(term)
+            for row in once:
+                rows.remove(row)
     last: dict[Block, int] = {}
     results = {piece.block for made in pieces for piece in made}
     for number, made in enumerate(reversed(pieces)):
         for piece in made:
             if needed[piece.block.bank][piece.block.rows].any():
                 for term in piece.sweep("d" + piece.block.name):
-                    if term.to.kind != "number" and needed[term.to.bank][term.to.rows].any():
-                        terms[term.to.blocks[0]].append(term)
-                        for block in term.to.blocks:
-                            last[block] = number
+                    for part in split(names, term):
+                        if needed[part.to.bank][part.to.rows].any():
+                            terms[part.to.blocks[0]].append(part)
+                            last[part.to.blocks[0]] = number
     ended: defaultdict[int, list[Block]] = defaultdict(list)  # leaves to which nothing is added after a step
     for block, number in last.items():
         if block not in results:
@@ -541,17 +551,33 @@ def swept(names: Names, pieces: list[list[Piece]]) -> Iterator[Equation]:
         yield from gathered(block, rest)
 
 
+def split(names: Names, term: Term) -> list[Term]:
+    """What is added to numbers of several blocks, as some of it for each; nothing for numbers that are constants."""
+    to = term.to
+    if to.kind == "number":
+        return []
+    if len(to.blocks) == 1:
+        return [term]
+    own = names.block_of[to.bank][to.rows]
+    parts = []
+    for block in to.blocks:
+        rows = to.rows[own == names.block_of[to.bank][block.rows.flat[0]]]
+        part = to._replace(text=f"{block.name}[..]", rows=rows, blocks=(block,))
+        parts.append(Term(part, lambda: f"({term.make()})[..]", term.lanes))
+    return parts
+
+
 def gathered(block: Block, terms: list[Term]) -> Iterator[Equation]:
     """The gradient of a block, as one equation if every term is for all of it."""
     if not terms:
         return
-    by_target: defaultdict[str, list[Term]] = defaultdict(list)
+    by_target: defaultdict[tuple[str, bytes], list[Term]] = defaultdict(list)
     for term in terms:
-        by_target[term.to.gradient].append(term)
+        by_target[term.to.gradient, term.to.rows.tobytes() if term.to.kind == "some" else b""].append(term)
     parts = [found[0].to for found in by_target.values()]
     rows = np.concatenate([x.rows.ravel() if x.kind == "some" else np.unique(x.rows) for x in parts])
     apart = len(np.unique(rows)) == len(rows)
-    for target, found in by_target.items():
+    for (target, _), found in by_target.items():
         yield Equation(target, "=" if apart else "+=", partial(added, found))
 
 
@@ -650,7 +676,7 @@ def of_product(names: Names, step: MatrixStep) -> Iterator[Piece]:
     for lines in alike(names, (SHARED, weights)):
         own = weights[lines]
         factors = [
-            (names.read(SHARED, own[:, columns]), names.read(bank, inputs[columns]))
+            (names.read_each(SHARED, own[:, columns]), names.read_each(bank, inputs[columns]))
             for columns in alike(names, (SHARED, own.T), (bank, inputs))
         ]
         bias = None if step.bias is None else names.read(step.bias.bank, step.bias.rows[lines])
@@ -677,7 +703,9 @@ def sweep_product(d: str, factors: list[tuple[Reading, Reading]], bias: Reading 
         to_inputs = f"{d}^T {factor(w)}" if x.kind == "transposed" else f"{transposed(w)} {d}"
         found += [Term(w, partial(str, to_weights), p > 1), Term(x, partial(str, to_inputs))]
     if bias is not None:
-        found.insert(1, Term(bias, partial(str, COLUMNS + d if p > 1 else d), True))
+        several = bias.kind == "entry" and bias.rows.size > 1
+        what = f"sum({d})" if several else COLUMNS + d if p > 1 else d
+        found.insert(1, Term(bias, partial(str, what), True))
     return found
 
 
@@ -760,49 +788,67 @@ def of_rule(names: Names, step: RuleStep) -> Iterator[Piece]:
 
 
 def of_many(names: Names, step: RuleStep) -> Piece:
-    """A rule of many operands: of one array if it is done once, else of some numbers each time."""
+    """A rule of many operands: of arrays if it is done once, else of some numbers each time."""
     rule, width = step.rule, len(step.operands)
-    banks = {x.bank for x in step.operands}
     block = names.result(step.bank, np.arange(step.low, step.high), "v")
-    own = ", ".join(map(str, rule.parameters))
-    after = f", {own}" if own else ""
-    if len(banks) > 1:
-        return Piece(block, partial(str, f"{rule.name}({width:,} numbers{after})"), lambda d: [])
-    bank, rows = banks.pop(), np.array([x.rows for x in step.operands])
-    alone = rows.shape[1] == 1
-    reading = names.read(bank, rows[:, 0] if alone else rows.T)
-    what = reading.text if alone else f"{width:,} of {reading.text}"
+    given = [(x.bank, x.rows) for x in step.operands]
+    after = [str(x) for x in rule.parameters]
+    if len(step.nodes) == 1:
+        found = [reading for bank, rows in in_runs(names, given) for reading in [names.read_each(bank, rows)]]
+        what = ", ".join([*[x.text for x in found[:MOST_PIECES]], *["..."] * (len(found) > MOST_PIECES), *after])
+
+        def sweep_one(d: str) -> list[Term]:
+            return [
+                Term(part, partial(written, times(Symbol(d), slope), (), *used, d), is_over_lanes(step, part))
+                for part, slope, used in alike_slopes(names, step, given, block.name)
+            ]
+
+        return Piece(block, partial(str, f"{rule.name}({what})"), sweep_one)
+    each = [
+        names.read_each(bank, np.array([rows for own, rows in given if own == bank]).T.ravel())
+        for bank in dict.fromkeys([bank for bank, _ in given])
+    ]
+    what = ", ".join([f"{width:,} of {' and '.join([x.text for x in each])}", *after])
 
     def sweep(d: str) -> list[Term]:
-        if not alone:
-            return [Term(reading, partial(str, f"{d}[..]*(slopes of {rule.name})"), is_over_lanes(step, reading))]
-        return [
-            Term(part, partial(written, times(Symbol(d), slope), (), *used, d), is_over_lanes(step, part))
-            for part, slope, used in alike_slopes(names, step, bank, rows[:, 0], block.name)
-        ]
+        slopes = f"{d}[..]*(the slopes of {rule.name})"
+        return [Term(x, partial(str, slopes), is_over_lanes(step, x)) for x in each]
 
-    return Piece(block, partial(str, f"{rule.name}({what}{after})"), sweep)
+    return Piece(block, partial(str, f"{rule.name}({what})"), sweep)
+
+
+def in_runs(names: Names, given: list[tuple[int, Indices]]) -> list[tuple[int, Indices]]:
+    """Operands, one row each, that follow each other in one block, together."""
+    found: list[tuple[int, int, list[int]]] = []
+    for bank, (row,) in given:
+        own = int(names.block_of[bank][row])
+        if found and found[-1][:2] == (bank, own):
+            found[-1][2].append(row)
+        else:
+            found.append((bank, own, [row]))
+    return [(bank, np.array(rows)) for bank, _, rows in found]
 
 
 def alike_slopes(
-    names: Names, step: RuleStep, bank: int, rows: Indices, out: str
+    names: Names, step: RuleStep, given: list[tuple[int, Indices]], out: str
 ) -> Iterator[tuple[Reading, Symbol, list[str]]]:
     """The slopes of a rule of many: one formula for each run of operands that have the same one."""
-    width = len(rows)
-    operands = operand_names(step.rule, width)
-    form = read(step.rule, width)
+    operands = operand_names(step.rule, len(given))
+    form = read(step.rule, len(given))
     same = [substitute(slope, {name: Symbol("own operand")}) for name, slope in zip(operands, form)]
-    singles = [names.read(bank, rows[i : i + 1]) for i in range(width)]
+    singles = [names.read(bank, rows) for bank, rows in given]
     start = 0
-    while start < width:
-        end = start + 1
-        while end < width and same[end] is same[start]:
-            end += 1
-        part = names.read(bank, rows[start:end])
-        given = {name: reading.symbol for name, reading in zip(operands, singles)}
-        given |= {"own operand": part.symbol, "out": Symbol(out)}
-        yield part, substitute(same[start], given), [*[x.text for x in singles], part.text, out]
-        start = end
+    for bank, rows in in_runs(names, given):
+        stop = start + len(rows)
+        while start < stop:
+            end = start + 1
+            while end < stop and same[end] is same[start]:
+                end += 1
+            part = names.read_each(bank, rows[len(rows) - (stop - start) :][: end - start])
+            values = {name: reading.symbol for name, reading in zip(operands, singles)}
+            values |= {"own operand": part.symbol, "out": Symbol(out)}
+            yield part, substitute(same[start], values), [*[x.text for x in singles], part.text, out]
+            start = end
 
 
 # ---- sums ----
@@ -837,26 +883,28 @@ def of_one_sum(names: Names, step: DotStep) -> Piece:
     block = names.result(step.bank, np.arange(step.low, step.high), "z")
     parts = [part for operands, _ in sections(step) for part in runs(names, operands)]
 
-    def right() -> str:
-        return summed([total(size, written(times(*[x.symbol for x in found]), found)) for size, found in parts])
-
-    def total(size: int, what: str) -> str:
-        return f"sum({what})" if size > 1 else what
+    def total(size: int, readings: list[Reading], *more: Symbol) -> str:
+        """The sum of so many products, which are alike if their factors are."""
+        factors = [*more, *[x.symbol for x in readings]]
+        count = size if all(x.is_one for x in readings) else 1
+        what = written(times(*[Symbol(count)] * (count > 1), *factors), readings, *[x.content for x in more])
+        return what if count == size else f"sum({what})"
 
     def sweep(d: str) -> list[Term]:
         terms = []
         for size, found in parts:
             square = len(found) == 2 and found[0].text == found[1].text and found[0].kind != "some"
             for i, reading in enumerate(found[:1] if square else found):
-                others = [x.symbol for x in (found[:i] + found[i + 1 :])]
-                slope = times(*[Symbol(2)] * square, Symbol(d), *others)
-                make = partial(written, slope, found, d)
-                if size > 1 and reading.kind == "entry":
-                    make = partial(total, size, make()) if found[1 - len(found) - i :] else make
+                rest = found[:i] + found[i + 1 :]
+                if reading.kind == "entry":
+                    make = partial(total, size * (1 + square), rest, Symbol(d))
+                else:
+                    slope = times(*[Symbol(2)] * square, Symbol(d), *[x.symbol for x in rest])
+                    make = partial(written, slope, found, d)
                 terms.append(Term(reading, make, is_over_lanes(step, reading)))
         return terms
 
-    return Piece(block, right, sweep)
+    return Piece(block, lambda: summed([total(size, found) for size, found in parts]), sweep)
 
 
 def runs(names: Names, operands: list[Operand]) -> list[tuple[int, list[Reading]]]:
@@ -885,8 +933,13 @@ def of_many_sums(names: Names, step: DotStep) -> Piece:
 
     def sweep(d: str) -> list[Term]:
         own = f"{d}[..]"
+
+        def term(to: Reading, rest: list[Reading]) -> str:
+            what = written(times(Symbol(own), *[x.symbol for x in rest]), rest, own)
+            return f"sum({what})" if to.kind == "entry" else what
+
         return [
-            Term(x, partial(written, times(Symbol(own), *[y.symbol for y in rest]), rest, own), is_over_lanes(step, x))
+            Term(x, partial(term, x, rest), is_over_lanes(step, x))
             for _, readings in parts
             for x, rest in zip(readings, [readings[1:], readings[:1]])
         ]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -88,6 +88,28 @@ class MatrixStep(Step):
     @property
     def read(self) -> list[Operand]:
         return [self.weights, self.inputs] + ([] if self.bias is None else [self.bias])
+
+
+class Terms(NamedTuple):
+    """The terms of a sum: products of left and right factors, of which the left ones are SHARED if any is, and singles."""
+
+    left: tuple[int, ...]
+    right: tuple[int, ...]
+    singles: tuple[int, ...]
+    banks: tuple[Any, Any]  # in which banks the factors, and the singles, lie
+
+
+MATRIX = frozenset([(False, True)]), frozenset[bool]()  # what matrix products are made of, without and with a bias
+BIASED = frozenset([(False, True)]), frozenset([False])
+
+
+def terms_of(products: list[tuple[int, int]], singles: list[int], lane: list[bool]) -> Terms:
+    left, right = zip(*products) if products else ((), ())
+    banks = {*zip([lane[j] for j in left], [lane[j] for j in right])}
+    if (True, False) in banks:
+        left, right = zip(*[(j, k) if lane[j] <= lane[k] else (k, j) for j, k in products])
+        banks = {(False, True), *banks} - {(True, False)}
+    return Terms(left, right, tuple(singles), (frozenset(banks), frozenset([lane[j] for j in singles])))
 
 
 class Steps:
@@ -185,41 +207,38 @@ class Steps:
         """Find the terms of every sum. What only serves to compute a term is absorbed; `operands` are then all the terms'."""
         rules, operands, uses, lane, nodes = self.rules, self.operands, self.uses, self.lane, self.nodes
         self.absorbed = absorbed = bytearray(len(rules))
-        self.terms: dict[int, tuple[list[tuple[int, int]], list[int]]] = {}  # products (SHARED first), singles
+        self.terms: dict[int, Terms] = {}
         parameters = {self.place[x] for x in self.parameters if x in self.place}
-        for i in range(len(rules) - 1, -1, -1):
-            rule = rules[i]
-            if not (rule is ADD or rule is SUM or rule is DOT) or absorbed[i]:
+        sums = [i for i, rule in enumerate(rules) if rule is ADD or rule is SUM or rule is DOT]
+        for i in reversed(sums):
+            if absorbed[i]:
                 continue
-            products: list[tuple[int, int]] = []
+            products: list[tuple[int, int]] = []  # from the last to the first, as the singles
             singles: list[int] = []
             taken: list[int] = []
-            zeros, bank = 0, lane[i]
-            stack = [*operands[i]] if rule is not DOT else []
-            if rule is DOT:
-                half = len(operands[i]) // 2
-                products += zip(operands[i][half - 1 :: -1], operands[i][: half - 1 : -1])
+            zeros, bank, stack = 0, lane[i], [i]
             while stack:
                 j = stack.pop()
-                rule = rules[j]
-                if uses[j] == 1 and lane[j] == bank:
-                    if rule is MUL:
-                        products.append(operands[j])  # type: ignore[arg-type]
-                        taken.append(j)
-                        continue
-                    if rule is ADD or rule is SUM:
-                        stack += operands[j]
-                        taken.append(j)
-                        continue
-                    if rule is DOT:
-                        half = len(operands[j]) // 2
-                        products += zip(operands[j][half - 1 :: -1], operands[j][: half - 1 : -1])
-                        taken.append(j)
-                        continue
-                if type(nodes[j]) is not Constant or nodes[j].data != 0 or lane[j] or j in parameters:
-                    singles.append(j)
-                else:
-                    zeros += 1
+                found = operands[j]
+                if rules[j] is DOT:
+                    half = len(found) // 2
+                    products += zip(found[half - 1 :: -1], found[: half - 1 : -1])
+                    continue
+                for k in found if len(found) == 2 else reversed(found):
+                    if uses[k] == 1 and lane[k] == bank:
+                        rule = rules[k]
+                        if rule is MUL:
+                            products.append(operands[k])  # type: ignore[arg-type]
+                            taken.append(k)
+                            continue
+                        if rule is ADD or rule is SUM or rule is DOT:
+                            stack.append(k)
+                            taken.append(k)
+                            continue
+                    if type(nodes[k]) is not Constant or nodes[k].data != 0 or lane[k] or k in parameters:
+                        singles.append(k)
+                    else:
+                        zeros += 1
             if len(products) + len(singles) + zeros < 3:
                 if not products and not singles:  # of zeros only
                     continue
@@ -227,12 +246,10 @@ class Steps:
                     continue  # two calls are less than a dot's
             elif rules[i] is ADD and len(alone := [j for j in singles if lane[j]]) == 1 and alone[0] in operands[i]:
                 continue  # something is added to a sum, which may be part of a matrix product
-            for j in taken:
-                absorbed[j] = 1
-            products = [(j, k) if lane[j] <= lane[k] else (k, j) for j, k in reversed(products)]
-            singles.reverse()  # they were found from the last to the first
-            self.terms[i] = products, singles
-            operands[i] = tuple([j for product in products for j in product] + singles)
+            for k in taken:
+                absorbed[k] = 1
+            self.terms[i] = terms = terms_of(products[::-1], singles[::-1], lane)
+            operands[i] = terms.left + terms.right + terms.singles
 
     # ---- levels, and what is alike on each ----
 
@@ -247,10 +264,8 @@ class Steps:
             if absorbed[i] or not found:
                 continue
             if i in terms:
-                products, singles = terms[i]
                 level[i] = now = max([level[j] for j in found]) + 1
-                banks = frozenset([lane[j] + lane[k] for j, k in products])
-                key = now, lane[i], False, banks, frozenset([lane[j] for j in singles])
+                key = now, lane[i], False, terms[i].banks
             elif len(found) == 1:
                 (j,) = found
                 level[i] = now = level[j] + 1
@@ -344,18 +359,14 @@ class Steps:
         Dots with the same inputs are the product of a matrix and a vector; where the same matrix meets several vectors,
         these are the columns of another matrix.
         """
-        lane, terms, row = self.lane, self.terms, self.row
+        terms, row = self.terms, self.row
         by_inputs: dict[Any, list[tuple[int, tuple[int, ...]]]] = {}
         for i in nodes:
-            products, singles = terms[i]
-            if not products or len(singles) > 1 or (singles and lane[singles[0]]):
+            weights, inputs, singles, banks = terms[i]
+            if banks not in (MATRIX, BIASED) or len(singles) > 1:
                 rest.append(i)
-                continue
-            weights, inputs = zip(*products)
-            if True in [lane[j] for j in weights] or False in [lane[k] for k in inputs]:
-                rest.append(i)
-                continue
-            by_inputs.setdefault((len(singles), inputs), []).append((i, (*weights, *singles)))
+            else:
+                by_inputs.setdefault((len(singles), inputs), []).append((i, weights + singles))
         for dots in by_inputs.values():  # in the order of their weights, which are then often a matrix already
             dots.sort(key=lambda dot: row[dot[1][0]])
         by_weights: dict[Any, list[Column]] = {}
@@ -388,15 +399,15 @@ class Steps:
         for i in nodes:
             for found in (*products.values(), *singles.values()):
                 found[-1].append(len(found[0]))
-            own, alone = self.terms[i]
-            for j, k in own:
+            terms = self.terms[i]
+            for j, k in zip(terms.left, terms.right):
                 banks = lane[j], lane[k]
                 if banks not in products:
                     products[banks] = [], [], [0]
                 left, right, _ = products[banks]
                 left.append(j)
                 right.append(k)
-            for j in alone:
+            for j in terms.singles:
                 if lane[j] not in singles:
                     singles[lane[j]] = [], [0]
                 singles[lane[j]][0].append(j)
