@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import autograd
-from autograd import Constant, Value, topological_sort
+from autograd import Value, topological_sort
 
 Array = NDArray[np.float64]
 Build = Callable[[list[Value], list[Value]], Any]  # (inputs, parameters) -> an output, or a list of them
@@ -162,13 +162,3 @@ def check(
         result = plan(columns, reduce=reduce, upstream=upstream, lane_gradients=extra, input_gradients=extra)
         check_result(result, right, reduce, within, single, extra, finite_sums)
     return plan
-
-
-def state(root: Value) -> list[tuple[Any, ...]]:
-    """All that a graph holds in numbers, node by node."""
-    return [(type(node), node._op, node.data, node.slopes, node.grad) for node in topological_sort(root)]
-
-
-def learnable(root: Value, inputs: Sequence[Value]) -> list[Value]:
-    """The leaves that are parameters if none are named: all but inputs and constants, in the graph's order."""
-    return [x for x in topological_sort(root) if not x.parents and type(x) is not Constant and x not in set(inputs)]

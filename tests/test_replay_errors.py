@@ -12,10 +12,10 @@ import mpmath
 import numpy as np
 import pytest
 import sympy
-from replaying import check_result, close, eager, leaves_of, record, same, total, weighted
+from replaying import check_result, close, eager, same, total
 
 import autograd
-from autograd import BranchError, Rule, Value, operation
+from autograd import BranchError, Rule, Value
 
 COLUMNS = np.array([[1.0, -2.0], [0.5, 3.0], [-1.5, 0.25], [2.0, 0.0]])
 
@@ -148,12 +148,6 @@ def test_nodes_made_by_hand() -> None:
     assigned = x * w
     assigned._backward = lambda: None
     refused(TypeError, r"\*", "hand", output=assigned.tanh(), inputs=[x])
-
-
-def only_floats(x: Any) -> Any:
-    import math
-
-    return math.tanh(float(x)) if isinstance(x, float) else autograd.tanh(x)
 
 
 def test_a_rule_that_cannot_be_read_with_arrays() -> None:
@@ -600,13 +594,3 @@ def test_branches_in_threads_and_calls_after_an_error() -> None:
     for _ in range(3):
         same(plan(MIXED).values, right)
         plan(SAME_SIDE)
-
-
-def test_helpers() -> None:
-    """What the tests above lean on does what they think."""
-    output, xs, ps = record(lambda xs, ps: xs[0] * ps[0], [2.0], [3.0])
-    assert output.data == 6.0
-    assert weighted([output], [2.0]).data == 12.0
-    assert [leaf.data for leaf in leaves_of([1, 2.5])] == [1.0, 2.5]
-    assert operation(Rule("same", lambda x: x, (lambda x, out: 1,)))(xs[0]).data == 2.0
-    assert only_floats(0.0) == 0.0 and ps[0].data == 3.0

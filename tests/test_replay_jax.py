@@ -505,6 +505,8 @@ def test_irregular_graphs_too_grow_with_levels(jax: Any) -> None:
     small, large = recorded(pairs, 3, 30), recorded(pairs, 3, 600)
     assert len(large.steps.nodes) > 15 * len(small.steps.nodes)
     assert count_of(jax, large) < 1.3 * count_of(jax, small)
+    several = lambda count: lambda xs, ps: [x.tanh() * ps[i % 2] for i, x in enumerate(xs * count)] + ps * count
+    assert count_of(jax, recorded(several(400), 3, 7)) < 1.3 * count_of(jax, recorded(several(40), 3, 7))
     look = lambda positions: lambda xs, ps: attention(xs, ps, positions, 4)
     short, long = recorded(look(8), 32, 48), recorded(look(24), 96, 48)
     assert len(long.steps.nodes) > 4 * len(short.steps.nodes)
@@ -652,6 +654,8 @@ def test_weights_and_biases_are_laid_side_by_side() -> None:
     assert [piece.groups for piece in pieces] == [[0, 1], [2, 3], [4, 5]]
     assert [(piece.rows[0], len(piece.rows)) for piece in pieces] == [(0, 20), (20, 20), (40, 12)]
     assert [piece.groups for piece in side_by_side(reached[:1] + reached[3:])] == [[2, 3], [0], [1]]
+    assert len(side_by_side([np.arange(0, 20, 4), np.arange(3, 20, 4)])) == 2  # two columns are missing between them
+    assert len(side_by_side([np.arange(0, 20, 4), np.arange(1, 24, 4)])) == 2  # not of one length
 
 
 def test_tables_stay_as_large_as_what_is_in_them() -> None:

@@ -15,7 +15,7 @@ from typing import Any
 import formulas
 import numpy as np
 import pytest
-from replaying import Array, as_list, check, check_result, eager, leaves_of, same
+from replaying import Array, check, check_result, eager, leaves_of, same
 
 import autograd
 import nn
@@ -826,9 +826,3 @@ def test_leaves_alone_can_be_printed() -> None:
     x, w = Value(1.0), Value(2.0)
     for output in (x, w, [x, w], (x * 3).parents[1]):
         assert str(autograd.replay(output, [x] if output is x or isinstance(output, list) else [], [w]))
-
-
-def test_as_list() -> None:
-    """The helper that the tests take outputs apart with."""
-    x = Value(1.0)
-    assert as_list(x) == [x] and as_list((x, x)) == [x, x]

@@ -32,7 +32,7 @@ MOST_WRITTEN = 8  # terms of one gradient
 UPSTREAM = "upstream (by default 1, for the mean 1/lanes)"
 COLUMNS = "sum over columns of "
 INDEX = re.compile(r"(?<=\[)\d+(?=[\],])|(?<=, )\d+(?=[\],])|(?<=\.)\d+(?=\.|\[|$)")
-NAME = re.compile(r"[^\W\d]\w*(\.\w+|\[[\w, :]*\])*")
+NAME = re.compile(r"[^\W\d]\w*(\.\w+|\[[\w, :\"]*\])*")
 
 
 # ---- what is printed ---------------------------------------------------------------------------------------------------
@@ -225,11 +225,7 @@ class Reading(NamedTuple):
         """The same of the gradients."""
         if self.kind == "transposed":
             return f"d{self.blocks[0].name}"
-        opening = re.match(r"\(|flat\(", self.text)
-        if opening is None:
-            return "d" + self.text
-        start = opening.group()
-        return start + ", ".join([f"d{name}" * (name != "...") or name for name in self.text[len(start) :].split(", ")])
+        return f"flat(d{self.text[5:]}" if self.text.startswith("flat(") else "d" + self.text
 
     @property
     def is_one(self) -> bool:
@@ -276,6 +272,7 @@ class Names:
         self.plan, self.steps = plan, plan.steps
         self.block_of: list[Any] = [np.full(rows, -1) for rows in self.steps.rows]
         self.position: list[Any] = [np.zeros(rows, np.intp) for rows in self.steps.rows]
+        self.constants = len(plan.leaves), len(plan.leaves) + len(self.steps.constants)  # from which row to which
         self.blocks: list[Block] = []
         self.taken: set[str] = set()
         self.numbers: Counter[str] = Counter()
@@ -297,27 +294,31 @@ class Names:
     # ---- leaves ----
 
     def name_leaves(self) -> None:
+        """Inputs, parameters and constants: by their labels, else as they are used."""
         for step in self.steps.steps:
             if isinstance(step, MatrixStep):
                 self.name_weights(step)
         free = np.flatnonzero(self.block_of[LANES][: len(self.plan.inputs)] < 0)
         self.name_labelled(LANES, free)
         self.name_rest("x", LANES, np.arange(len(self.plan.inputs)))
-        low, high = self.steps.rows_of_constants
+        low, high = self.constants
         self.name_labelled(SHARED, np.arange(low))
+        for operand in [x for step in self.steps.steps for x in step.read if x.bank == SHARED and x.rows.size > 1]:
+            self.name_vector(SHARED, operand.rows.ravel(), low)
         for row in np.flatnonzero(self.block_of[SHARED][:low] < 0):
             self.add(self.numbered("P"), SHARED, np.array([row]))
         self.name_labelled(SHARED, np.arange(low, high))
         self.name_rest("c", SHARED, np.arange(low, high))
 
     def name_rest(self, name: str, bank: int, rows: Indices) -> None:
+        """Those of the rows that have no name yet are one array."""
         rows = rows[self.block_of[bank][rows] < 0]
         if len(rows):
             self.add(self.first(name), bank, rows)
 
     def name_weights(self, step: MatrixStep) -> None:
         """The matrices, the bias and the inputs of a matrix product, as far as they are leaves without a name."""
-        low, _ = self.steps.rows_of_constants
+        low, _ = self.constants
         for columns in self.by_template(step.weights.rows[0]):
             for lines in self.by_template(step.weights.rows[:, columns[0]]):
                 found = step.weights.rows[np.ix_(lines, columns)]
@@ -341,6 +342,7 @@ class Names:
         return [np.array([i for _, i in sorted(group)], np.intp) for group in groups.values()]
 
     def name_vector(self, bank: int, rows: Indices, high: int, letter: str = "P") -> None:
+        """Name these rows, which must all be less than `high`, together, if none of them has a name or comes twice."""
         fresh = (self.block_of[bank][rows] < 0).all() and (rows < high).all() and len(np.unique(rows)) == rows.size
         if fresh and not self.by_labels(bank, rows):
             self.add(self.first(letter) if letter == "x" else self.numbered(letter), bank, rows)
@@ -360,6 +362,7 @@ class Names:
                 self.by_labels(bank, np.array([row]))
 
     def label(self, bank: int, row: Any) -> str:
+        """The label of what is in a row, if it can stand in an equation."""
         node = self.node_of[bank][row]
         label = str(node.label) if node is not None else ""
         return label if NAME.fullmatch(label) else ""
@@ -436,7 +439,7 @@ class Names:
     def read(self, bank: int, rows: Indices) -> Reading:
         """How to speak of these rows, in this order and shape."""
         flat = rows.ravel()
-        low, high = self.steps.rows_of_constants
+        low, high = self.constants
         if bank == SHARED and (flat >= low).all() and (flat < high).all() and not self.label(bank, flat[0]):
             numbers = self.plan.shared[0][flat, 0]
             if (numbers == numbers[0]).all():
@@ -618,7 +621,7 @@ def times(*factors: Symbol) -> Symbol:
     above: list[Symbol] = []
     below: list[Symbol] = []
     number: float = 1
-    stack = [(factor, False) for factor in reversed(factors)]
+    stack = [(simplify(factor), False) for factor in reversed(factors)]
     while stack:
         part, divides = stack.pop()
         if part.operation == "neg":
@@ -934,14 +937,17 @@ def of_many_sums(names: Names, step: DotStep) -> Piece:
     def sweep(d: str) -> list[Term]:
         own = f"{d}[..]"
 
-        def term(to: Reading, rest: list[Reading]) -> str:
-            what = written(times(Symbol(own), *[x.symbol for x in rest]), rest, own)
+        def term(to: Reading, count: int, rest: list[Reading]) -> str:
+            what = written(times(*[Symbol(2)] * (count - 1), Symbol(own), *[x.symbol for x in rest]), rest, own)
             return f"sum({what})" if to.kind == "entry" else what
 
-        return [
-            Term(x, partial(term, x, rest), is_over_lanes(step, x))
-            for _, readings in parts
-            for x, rest in zip(readings, [readings[1:], readings[:1]])
-        ]
+        found = []
+        for _, (x, *rest) in parts:
+            if rest and np.array_equal(x.rows, rest[0].rows) and x.bank == rest[0].bank:
+                found.append(Term(x, partial(term, x, 2, rest), is_over_lanes(step, x)))
+                continue
+            for to, others in zip([x, *rest], [rest, [x] * len(rest)]):
+                found.append(Term(to, partial(term, to, 1, others), is_over_lanes(step, to)))
+        return found
 
     return Piece(block, right, sweep)

@@ -71,9 +71,8 @@ class Program:
         self.lows: list[list[int]] = [[0, self.count], [0]]  # per bank, where its arrays begin
         self.arrays: list[list[int]] = [[PARAMETERS, CONSTANTS], [INPUTS]]  # and their numbers
         self.needed = needed_rows(steps, bool(bind))
-        self.sent: dict[
-            int, list[tuple[int, Indices, Indices]]
-        ] = {}  # to each array: part, rows of it, rows of the array
+        # what is sent to each array: the part, rows of it, and the rows of the array that they are for
+        self.sent: dict[int, list[tuple[int, Indices, Indices]]] = {}
         self.part_sizes: dict[int, int] = {}
 
         makers: dict[type[Step], Callable[[Any], tuple[Forward, Callable[[], Sweep]]]] = {
@@ -91,8 +90,9 @@ class Program:
             self.lows[step.bank].append(step.low)
             self.arrays[step.bank].append(number)
         self.watches = list(self.watched(plan))
-        self.outputs = [self.read(place) for place in plan.places]
-        self.seeds = [(self.send(place), place.bank) for place in plan.places]
+        places, self.order, self.own = by_bank(plan.places, 1)
+        self.outputs = [self.read(place) for place in places]
+        self.seeds = [(self.send(place), place.bank) for place in places]
         self.backward: list[tuple[Callable[[Run], Array], Sweep]] = []
         for number in range(FIRST + len(steps.steps) - 1, FIRST - 1, -1):
             step = steps.steps[number - FIRST]
@@ -137,6 +137,15 @@ class Program:
             self.sent.setdefault(array, []).append((part, wanted[own], rows[own]))
         return part
 
+    def whole(self, arrays: Sequence[Array], lanes: int, order: Taken | None) -> Array:
+        """The rows of each bank, of as many lanes, as one array, in the order of `by_bank`."""
+        found = together(self.jax, [self.jax.numpy.broadcast_to(x, (len(x), lanes)) for x in arrays])
+        return order(self.jax, {0: found}) if order else found
+
+    def apart(self, array: Array, own: Sequence[Taken]) -> list[Array]:
+        """The rows of each bank out of such an array."""
+        return [take(self.jax, {0: array}) for take in own]
+
     def give(self, run: Run, part: int, bank: int, contribution: Array) -> None:
         """Keep contributions, if they are asked for; those to rows that all lanes share are summed over lanes."""
         if part == ZERO:
@@ -155,26 +164,16 @@ class Program:
     def rule(self, step: RuleStep) -> tuple[Forward, Callable[[], Sweep]]:
         rule, many, number = step.rule, step.rule.arity is None, FIRST + len(self.forward)
         calls, count, fan = kernel(rule, len(step.operands)), len(step.nodes), len(step.operands)
-        jnp = self.jax.numpy
-        operands = step.operands
-        own: list[Taken] = []  # of a rule of many: how its operands are read if some are in one bank, some in the other
+        jnp, operands = self.jax.numpy, step.operands
         if many:
-            banks = np.array([operand.bank for operand in operands])
-            groups = [np.flatnonzero(banks == bank) for bank in np.unique(banks)]
-            operands = [Operand(operands[i[0]].bank, np.concatenate([operands[j].rows for j in i])) for i in groups]
-            if len(groups) == 2:
-                rows = [(i[:, None] * count + np.arange(count)).ravel() for i in groups]
-                place = np.argsort(np.concatenate(rows))
-                mixed = Taken({0: fan * count}, 0 * place, place)
-                own = [Taken({0: fan * count}, 0 * each, each) for each in rows]
+            operands, order, own = by_bank(operands, count)
         readers = [self.read(operand) for operand in operands]
 
         def forward(run: Run) -> Array:
             shape = (count, run.lanes if step.bank == LANES else 1)
             arrays = [read(run) for read in readers]
             if many:
-                whole = together(self.jax, [jnp.broadcast_to(x, (len(x), shape[1])) for x in arrays])
-                arrays = [(mixed(self.jax, {0: whole}) if own else whole).reshape(fan, *shape)]
+                arrays = [self.whole(arrays, shape[1], order).reshape(fan, *shape)]
             registers = dict(enumerate(arrays))
             self.write(calls.forward, registers, shape, many)
             value = jnp.asarray(taken(registers, calls.value, many), run.values[PARAMETERS].dtype)
@@ -199,7 +198,7 @@ class Program:
                     found.append(self.product(taken(registers, slope, many), upstream, rule.choice))
                 if many:
                     whole = jnp.broadcast_to(found[0], (fan, *shape)).reshape(fan * count, -1)
-                    found = [take(self.jax, {0: whole}) for take in own] or [whole]
+                    found = self.apart(whole, own)
                 for part, operand, contribution in zip(parts, operands, found, strict=True):
                     self.give(run, part, operand.bank, contribution)
 
@@ -341,7 +340,7 @@ class Program:
         run = Run(self.jax, {PARAMETERS: parameters[:, None], CONSTANTS: constants, INPUTS: given}, lanes)
         for number, forward in enumerate(self.forward, FIRST):
             run.values[number] = forward(run)
-        values = together(self.jax, [jnp.broadcast_to(read(run), (1, lanes)) for read in self.outputs])
+        values = self.whole([read(run) for read in self.outputs], lanes, self.order)
         seeds = jnp.ones_like(values)
         if upstream is not None:
             weights, shape = jnp.asarray(upstream), (lanes,) if self.single else values.shape
@@ -351,8 +350,8 @@ class Program:
                 raise ValueError(
                     f"upstream must broadcast to the values' shape {shape}, got an array of shape {weights.shape}"
                 ) from None
-        for i, (part, bank) in enumerate(self.seeds):
-            self.give(run, part, bank, seeds[i : i + 1])
+        for (part, bank), own in zip(self.seeds, self.apart(seeds, self.own), strict=True):
+            self.give(run, part, bank, own)
         for collect, sweep in self.backward:
             sweep(run, collect(run))
         gradients = jnp.zeros_like(parameters)
@@ -409,6 +408,16 @@ def taken(registers: Mapping[int, Array], place: Any, many: bool) -> Any:
         return float(place)
     array = registers[place.register]
     return array[place.start : place.start + place.count] if many else array
+
+
+def by_bank(operands: Sequence[Operand], count: int) -> tuple[list[Operand], Taken | None, list[Taken]]:
+    """Operands of `count` rows each as one for each bank; how to put their rows in order again; how to take them apart."""
+    banks, size = np.array([operand.bank for operand in operands]), {0: len(operands) * count}
+    groups = [np.flatnonzero(banks == bank).tolist() for bank in np.unique(banks)]
+    found = [Operand(operands[i[0]].bank, np.concatenate([operands[j].rows for j in i])) for i in groups]
+    rows = [(np.array(i)[:, None] * count + np.arange(count)).ravel() for i in groups]
+    order = np.argsort(np.concatenate(rows))
+    return found, Taken(size, 0 * order, order) if len(groups) > 1 else None, [Taken(size, 0 * x, x) for x in rows]
 
 
 def segments(starts: Indices, operand: Operand) -> Indices:

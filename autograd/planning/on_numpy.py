@@ -25,6 +25,10 @@ Made = tuple[Callable[..., Any], tuple[Any, ...]]  # a call that is ready to be 
 Produce = Callable[[Array | None], Array]  # puts a contribution into this array, or one of its own, and returns it
 
 
+def all_same(rows: Indices) -> bool:
+    return len(rows) == 1 or bool((rows == rows[0]).all())
+
+
 def as_slice(rows: Indices) -> slice | None:
     """The slice that these rows are, if they are one that goes upwards."""
     if len(rows) == 1:
@@ -65,6 +69,7 @@ class Scratch:
 
     def __init__(self) -> None:
         self.blocks: list[npt.NDArray[np.uint8]] = []
+        self.views: dict[Any, Array] = {}  # the same places are asked for in step after step
         self.reset()
 
     def reset(self) -> None:
@@ -76,7 +81,11 @@ class Scratch:
             self.block, self.offset = self.block + 1, 0
         if self.block == len(self.blocks):
             self.blocks.append(np.empty(max(size, 1 << 16), np.uint8))
-        found: Array = self.blocks[self.block][self.offset : self.offset + size].view(dtype).reshape(shape)
+        key = self.block, self.offset, shape, dtype
+        found = self.views.get(key)
+        if found is None:
+            found = self.blocks[self.block][self.offset : self.offset + size].view(dtype).reshape(shape)
+            self.views[key] = found
         self.offset += -(-size // 64) * 64
         return found
 
@@ -129,8 +138,10 @@ class Program:
         for step, sweep in zip(reversed(steps.steps), reversed(sweeps), strict=True):
             self.scratch.reset()
             own = slice(step.low, step.high)
-            if self.settled[step.bank][own].any() and self.needed[step.bank][own].any():
-                self.settle(step.bank, np.arange(step.low, step.high))
+            settled = self.settled[step.bank][own]
+            if settled.any() and self.needed[step.bank][own].any():
+                if not settled.all():
+                    self.settle(step.bank, np.arange(step.low, step.high))
                 sweep()
         for bank in (SHARED, LANES):
             self.settle(bank, np.flatnonzero(self.needed[bank]))
@@ -163,6 +174,11 @@ class Program:
             found[which] = self.values[operand.bank][operand.rows]
         return found
 
+    def asked(self, operand: Operand) -> bool:
+        """Whether any gradient of these rows is needed."""
+        rows = operand.rows
+        return bool(self.needed[operand.bank][rows.item() if rows.size == 1 else rows].any())
+
     # ---- reading and sending ----
 
     def emit(self, function: Callable[..., Any], *arguments: Any) -> None:
@@ -176,7 +192,7 @@ class Program:
         `keep` gathers them into an array of their own, so that the sweep can read them too.
         """
         bank, rows = self.values[operand.bank], operand.rows.ravel()
-        if (rows == rows[0]).all():
+        if all_same(rows):
             return bank[rows[0] : rows[0] + 1]
         found = as_slice(rows)
         if found is not None:
@@ -202,13 +218,13 @@ class Program:
     def send(self, operand: Operand, produce: Produce, lanes: int) -> None:
         """Add a contribution, of as many lanes, to the upstream gradients of an operand's rows."""
         bank, rows = operand.bank, operand.rows.ravel()
-        if not self.needed[bank][rows].any():
+        if not self.asked(operand):
             return
         if bank == SHARED and lanes > 1:
             part = produce(None)
             produce = self.reduced(part, (part.shape[0], 1), 1)
             lanes = 1
-        if len(rows) > 1 and (rows == rows[0]).all():
+        if len(rows) > 1 and all_same(rows):
             produce = self.reduced(produce(None), (1, lanes), 0)
             rows = rows[:1]
         found = as_slice(rows)
@@ -223,13 +239,14 @@ class Program:
             produce = self.reduced_at(part, starts, (len(rows), lanes))
             found = as_slice(rows)
         upstream = self.upstream[bank]
-        if not self.settled[bank][rows].any():
+        if not self.settled[bank][rows if found is None else found].any():
             if found is not None:
                 produce(upstream[found])
             else:
                 self.emit(operator.setitem, upstream, rows, produce(None))
         else:
-            self.settle(bank, rows)
+            if not self.settled[bank][rows].all():
+                self.settle(bank, rows)
             if found is not None:
                 self.emit(np.add, upstream[found], produce(None), upstream[found])
             else:
@@ -310,7 +327,7 @@ class Program:
             for operand, calls, slope in zip(step.operands, steps.backward, steps.slopes, strict=True):
                 waiting += calls
                 number = not isinstance(slope, Ref)
-                if not self.needed[operand.bank][operand.rows].any():
+                if not self.asked(operand):
                     continue
                 if number and slope == 0 and rule.choice:
                     self.settle(operand.bank, operand.rows)
@@ -452,11 +469,11 @@ class Program:
             for left, right, x, y, starts in factors:
                 size = left.rows.size
                 for operand, other in ((left, y), (right, x)):
-                    if self.needed[operand.bank][operand.rows].any():
+                    if self.asked(operand):
                         given, shape = for_terms(starts, size)
                         self.send(operand, partial(self.product, given, split(other, shape), shape), lanes)
             for operand, starts in step.singles:
-                if self.needed[operand.bank][operand.rows].any():
+                if self.asked(operand):
                     given, shape = for_terms(starts, operand.rows.size)
                     if len(shape) == 2 or shape[1] == 1:
                         self.send(operand, partial(self.copied, given.reshape(-1, lanes)), lanes)
@@ -525,7 +542,7 @@ class Program:
                     self.emit(np.copyto, found, part)
                 return found
 
-            if self.needed[LANES][step.inputs.rows].any():
+            if self.asked(step.inputs):
                 self.send(step.inputs, produce, lanes)
 
         return sweep
@@ -575,5 +592,7 @@ def needed_rows(steps: Steps, for_inputs: bool) -> list[npt.NDArray[np.bool_]]:
     parameters = {*steps.parameters}
     needed[LANES][: len(steps.inputs)] = [for_inputs or x in parameters for x in steps.inputs]
     for step in steps.steps:
-        needed[step.bank][step.low : step.high] = any(needed[x.bank][x.rows].any() for x in step.read)
+        needed[step.bank][step.low : step.high] = any(
+            needed[x.bank][x.rows.item() if x.rows.size == 1 else x.rows].any() for x in step.read
+        )
     return needed

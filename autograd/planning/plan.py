@@ -567,7 +567,9 @@ class Plan:
 
         It computes in the type of the parameters: float64 after `jax.config.update("jax_enable_x64", True)`, else float32.
         XLA takes numbers below 2.2e-308 for 0, and may round a product and a sum at once; otherwise numbers are NumPy's to a
-        few units in the last place. Nothing can be raised while it runs. A lane that takes another branch than the one recorded (where the plan raises
+        few units in the last place.
+
+        Nothing can be raised while it runs. A lane that takes another branch than the one recorded (where the plan raises
         BranchError, or has `otherwise`) has the value NaN, and then all gradients are NaN; so they are for a position
         outside the parameters.
 

@@ -31,7 +31,6 @@ class Operand:
 
     bank: int
     rows: Indices
-    constant: bool = False  # whether all of these are constants, which take no gradient
 
 
 @dataclass
@@ -319,17 +318,15 @@ class Steps:
             self.rows[step.bank] += 1
         self.steps.append(step)
 
-    def operand(self, numbers: Any, shape: tuple[int, ...] | None = None) -> Operand:
+    def operand(self, numbers: Sequence[int], shape: tuple[int, ...] | None = None) -> Operand:
         """The rows of these nodes, which lie in one bank."""
         row = self.row
         rows = np.array([row[j] for j in numbers], np.intp)
-        bank = int(self.lane[numbers[0]])
-        low, high = self.rows_of_constants
-        constant = bank == SHARED and bool(np.all((rows >= low) & (rows < high)))
-        return Operand(bank, rows if shape is None else rows.reshape(shape), constant)
+        return Operand(int(self.lane[numbers[0]]), rows if shape is None else rows.reshape(shape))
 
     @property
     def rows_of_constants(self) -> tuple[int, int]:
+        """From which row of SHARED to which the constants lie."""
         low = len(self.parameters)
         return low, low + len(self.constants)
 
