@@ -1,8 +1,11 @@
-"""python -m benchmarks [--quick] [--only NAME] [--json FILE] [--check]: every figure, beside the bar that it should meet.
+"""python -m benchmarks [--quick] [--only NAME] [--json FILE] [--plots DIR] [--check]: every figure, beside its bar.
 
 Speed is measured beside two peers: micrograd (`python -m pip install '.[bench]'`) and `benchmarks/stored.py`. The engines
 take turns in one process; a ratio is the median of that process, a figure the median of several processes, printed with
 their lowest and highest. Before every measured step all garbage is collected, off the clock.
+
+The peers of `replay` are optional (`python -m pip install '.[peers]'`): PyTorch, JAX on the processor, CasADi (LGPL; used
+nowhere else). All compute in float64, NumPy and PyTorch on one thread, and all take the same steps.
 """
 
 from __future__ import annotations
@@ -42,6 +45,8 @@ class Figure:
     aim: float | None = None
     note: str = ""
     failed: bool = False
+    series: str = ""  # of the curve that this is a point of
+    at: float | None = None  # and where
 
     @property
     def met(self) -> bool | None:
@@ -69,8 +74,9 @@ def fresh(*command: str, environment: Mapping[str, str] | None = None) -> str:
 
 
 def measure(name: str, /, **arguments: Any) -> Any:
-    """A measurement of `benchmarks.measure`, in a fresh process."""
-    return json.loads(fresh("-m", "benchmarks.measure", name, json.dumps(arguments)))
+    """A measurement of `benchmarks.measure`, in a fresh process, where NumPy's matrix products keep to one thread."""
+    environment = {**os.environ, **dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")}
+    return json.loads(fresh("-m", "benchmarks.measure", name, json.dumps(arguments), environment=environment))
 
 
 # ---- the groups of figures -----------------------------------------------------------------------------------------
@@ -283,6 +289,102 @@ def what_is_learnt(quick: bool) -> Iterator[Figure]:
     yield Figure(group, name, min(shares) * 100, "%", bar=99.0, at_least=True, note=note)
 
 
+NEEDS = {
+    "replay, JAX": ("jax", "jax"),
+    "hand-written JAX": ("jax", "jax"),
+    "micrograd": ("micrograd", "bench"),
+    "PyTorch": ("torch", "peers"),
+    "CasADi": ("casadi", "peers"),
+}  # way -> the module that it needs, and the extra that has it
+
+NUMPY, JAX = "replay, NumPy", "replay, JAX"
+REPLAY_TASKS: dict[str, tuple[str, list[str]]] = {
+    "moons": ("2-16-16-1, 100 lanes", [NUMPY, JAX, "PyTorch", "hand-written NumPy", "hand-written JAX", "micrograd"]),
+    "digits": ("784-30-10, 10 lanes", [NUMPY, JAX, "PyTorch", "hand-written NumPy", "hand-written JAX"]),
+    "GPT": ("9 positions, Adam", [NUMPY, JAX, "PyTorch", "hand-written JAX", "CasADi", "eager Values"]),
+}
+REPLAY_BARS: dict[str, list[tuple[str, str, float | None, float | None]]] = {  # ours, theirs, at least, aim
+    "moons": [
+        (NUMPY, "micrograd, collector on", 10_000.0, None),
+        (NUMPY, "micrograd, collector off", 1_000.0, None),
+        (NUMPY, "PyTorch", 7.0, None),
+        (NUMPY, "hand-written NumPy", 1.0, None),
+        (JAX, "hand-written JAX", 1.0, None),
+    ],
+    "digits": [
+        (NUMPY, "PyTorch", 2.7, None),
+        (NUMPY, "hand-written NumPy", 0.55, 0.8),
+        (NUMPY, "hand-written JAX", None, None),
+        (JAX, "hand-written JAX", None, None),
+    ],
+    "GPT": [
+        (NUMPY, "eager Values, collector on", None, None),
+        (NUMPY, "eager Values, collector off", 50.0, None),
+        (NUMPY, "PyTorch", 1.0, None),
+        (NUMPY, "CasADi", None, None),
+        (JAX, "PyTorch", 2.5, None),
+        (JAX, "CasADi", None, None),
+        (JAX, "hand-written JAX", None, None),
+    ],
+}
+
+
+def present(ways: Iterable[str]) -> list[str]:
+    return [way for way in ways if way not in NEEDS or find_spec(NEEDS[way][0])]
+
+
+def replay(quick: bool) -> Iterator[Figure]:
+    """Steps of training by replay, beside eager Values and the peers; what recording costs; curves."""
+    for task, (network, ways) in REPLAY_TASKS.items():
+        group = f"replay: {task}, {network}"
+        here, (processes, rounds) = present(ways), (1, 5) if quick else (3, 9)
+        runs = [measure("replay_steps", task=task, ways=here, rounds=rounds) for _ in range(processes)]
+        for way in runs[0]:
+            yield figure(group, f"{way}: time per step", [median(run[way]) * 1e3 for run in runs], "us")
+        for ours, theirs, bar, aim in REPLAY_BARS[task]:
+            if ours in runs[0] and theirs in runs[0]:
+                pairs = [zip(run[theirs], run[ours], strict=True) for run in runs]
+                ratios = [median(x / y for x, y in pair) for pair in pairs]
+                yield figure(group, f"{ours}: times as fast as {theirs}", ratios, "x", bar=bar, at_least=True, aim=aim)
+        for way in ways:
+            if way not in here:
+                yield Figure(group, way, None, note=f"not installed: pip install '.[{NEEDS[way][1]}]'")
+    for task in REPLAY_TASKS:
+        for collector in (True,) if quick else (True, False):
+            run = measure("replay_recording", task=task, collector=collector, rounds=3 if quick else 9)
+            ratios = [x / y for x, y in zip(run["record + plan"], run["eager"], strict=True)]
+            note = f"{median(run['record + plan']):.1f} ms against {median(run['eager']):.1f}"
+            name = f"{task}, collector {'on' if collector else 'off'}"
+            yield figure(
+                "replay: record + plan, over eager forward and backward", name, ratios, "x", bar=3.0, note=note
+            )
+    for task in REPLAY_TASKS if present([JAX]) else ():
+        found = measure("replay_compiled", task=task)
+        note = f"{found['levels']:,.0f} levels, {found['operations']:,.0f} operations"
+        yield Figure("replay: time until JAX has compiled a plan", task, found["seconds"], "s", note=note)
+    yield from curves_of_replay(quick)
+
+
+def curves_of_replay(quick: bool) -> Iterator[Figure]:
+    """Time against lanes, and against nodes, in the least disturbed round; `--plots` draws them."""
+
+    def point(name: str, found: Sequence[float], unit: str, series: str, at: int) -> Figure:
+        return Figure(group, f"{name}: {series}", min(found), unit, min(found), max(found), series=series, at=float(at))
+
+    group = "replay: a step of moons against lanes"
+    ways = present(way for way in REPLAY_TASKS["moons"][1] if way != "micrograd")
+    for lanes in (1, 100) if quick else (1, 3, 10, 30, 100, 300, 1_000, 3_000, 10_000):
+        run = measure("replay_steps", task="moons", ways=ways, rounds=3, examples=lanes)
+        for way, found in run.items():
+            yield point(f"{lanes:,} lane{'s' * (lanes > 1)}", [x * 1e3 for x in found], "us", way, lanes)
+    group = "replay: a graph of the mix against nodes"
+    for size in (100, 10_000) if quick else (100, 1_000, 10_000, 100_000, 1_000_000):
+        lanes_here = [1, 100] if size <= 100_000 else [1]  # 100 lanes of a million would take gigabytes
+        run = measure("replay_nodes", operations=size, lanes=lanes_here, rounds=3)
+        for series, found in run.items():
+            yield point(f"{size:,} operations", found, "ms", series, size)
+
+
 GROUPS: dict[str, Callable[[bool], Iterable[Figure]]] = {
     "speed": speed,
     "memory": memory,
@@ -292,6 +394,7 @@ GROUPS: dict[str, Callable[[bool], Iterable[Figure]]] = {
     "hvp": second_order,
     "drawing": drawing,
     "training": training,
+    "replay": replay,
 }
 
 # ---- the table -----------------------------------------------------------------------------------------------------
@@ -300,7 +403,7 @@ GROUPS: dict[str, Callable[[bool], Iterable[Figure]]] = {
 def machine() -> dict[str, Any]:
     """Where the figures come from."""
     peers: dict[str, str | None] = {}
-    for name in ("micrograd", "torch"):
+    for name in ("numpy", "micrograd", "torch", "jax", "casadi"):
         try:
             peers[name] = version(name)
         except PackageNotFoundError:
@@ -321,7 +424,7 @@ def number(x: float) -> str:
 def line(found: Figure) -> str:
     """`name  value unit  (low-high)  at least 8, aim 11: met`"""
     if found.value is None:
-        return f"  {found.name:<46}        -        {found.note}"
+        return f"  {found.name:<58}        -        {found.note}"
     spread = (
         ""
         if found.low is None or found.high is None or found.low == found.high
@@ -333,14 +436,15 @@ def line(found: Figure) -> str:
             f", aim {found.aim:g}" if found.aim else ""
         )
         verdict = f"{bar}: {'met' if found.met else 'NOT MET'}" + (f" ({found.note})" if found.note else "")
-    return f"  {found.name:<46} {number(found.value):>8} {found.unit:<5} {spread:<15} {verdict}".rstrip()
+    return f"  {found.name:<58} {number(found.value):>8} {found.unit:<5} {spread:<15} {verdict}".rstrip()
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Measure the engine beside its peers.")
-    parser.add_argument("--quick", action="store_true", help="about two minutes: fewer rounds and processes")
+    parser.add_argument("--quick", action="store_true", help="about four minutes: fewer rounds and processes")
     parser.add_argument("--only", choices=GROUPS, action="append", help="this group of figures (may be repeated)")
     parser.add_argument("--json", metavar="FILE", help="write the figures to a file, too")
+    parser.add_argument("--plots", metavar="DIR", help="draw the curves of `replay` as PNG, with matplotlib")
     parser.add_argument("--check", action="store_true", help="exit with status 1 if a bar is not met")
     options = parser.parse_args(arguments)
 
@@ -360,6 +464,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         table = [asdict(found) | {"met": found.met} for found in figures]
         report = {"machine": facts, "quick": options.quick, "figures": table}
         Path(options.json).write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+    if options.plots:
+        from .pictures import curves
+
+        for file in curves([asdict(found) for found in figures], Path(options.plots)):
+            print(file)
     return int(options.check and bool(missed))
 
 

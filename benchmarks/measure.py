@@ -207,29 +207,45 @@ def drawing(rounds: int) -> dict[str, list[float]]:
 # ---- training ------------------------------------------------------------------------------------------------------
 
 
+Steps = dict[str, Callable[[], float]]
+
+
 def training(task: str, collector: bool, rounds: int, ways: list[str]) -> dict[str, list[float]]:
     """Milliseconds per step, by way, for each round; the ways take turns, after two steps with the same losses."""
     from .training import TASKS, WAYS
 
     steps = {way: WAYS[way](TASKS[task]()) for way in ways}
-    for _ in range(2):  # the second loss shows that the first step was the same
+    take_the_same_steps(task, steps, 2)
+    return in_turns({way: (step, collector) for way, step in steps.items()}, rounds)
+
+
+def take_the_same_steps(task: str, steps: Steps, count: int) -> None:
+    """Raises AssertionError if the losses differ; those after the first show that the steps before were the same."""
+    for _ in range(count):
         losses = {way: step() for way, step in steps.items()}
+        first = next(iter(losses))
         for way, loss in losses.items():
-            if not math.isclose(loss, losses[ways[0]], rel_tol=1e-9):
-                raise AssertionError(f"{task}: {way} has the loss {loss}, {ways[0]} {losses[ways[0]]}")
+            if not math.isclose(loss, losses[first], rel_tol=1e-9):
+                raise AssertionError(f"{task}: {way} has the loss {loss}, {first} {losses[first]}")
 
-    def repeated(way: str, times: int) -> None:
+
+def in_turns(works: dict[str, tuple[Callable[[], object], bool]], rounds: int) -> dict[str, list[float]]:
+    """Milliseconds of each work, by name, for each round; beside a work stands whether the collector is on."""
+
+    def repeated(work: Callable[[], object], times: int) -> None:
         for _ in range(times):
-            steps[way]()
+            work()
 
-    taken: dict[str, list[float]] = {way: [] for way in ways}
+    names = list(works)
+    taken: dict[str, list[float]] = {name: [] for name in names}
     times: dict[str, int] = {}
     for turn in range(rounds):
-        first = turn % len(ways)
-        for way in ways[first:] + ways[:first]:
-            if way not in times:  # so many that a measurement takes a twentieth of a second
-                times[way] = 1 if "micrograd" in way else math.ceil(0.05 / seconds(steps[way], collector))
-            taken[way].append(seconds(partial(repeated, way, times[way]), collector) / times[way] * 1e3)
+        first = turn % len(names)
+        for name in names[first:] + names[:first]:
+            work, collector = works[name]
+            if name not in times:  # so many that a measurement takes a twentieth of a second
+                times[name] = 1 if "micrograd" in name else math.ceil(0.05 / seconds(work, collector))
+            taken[name].append(seconds(partial(repeated, work, times[name]), collector) / times[name] * 1e3)
     return taken
 
 
@@ -286,6 +302,97 @@ def boundaries(seeds: list[int], examples: int, epochs: int) -> list[float]:
     return [boundary(seed, examples, epochs) for seed in seeds]
 
 
+# ---- replay --------------------------------------------------------------------------------------------------------
+
+
+def graph_to_record(task: str) -> Any:
+    """One example of a task: `inputs` and perhaps `bound` leaves, `build()` for its loss, `recorded()` for its plan."""
+    from . import gpt, perceptrons
+
+    if task == "GPT":
+        return gpt.Sentence(gpt.Gpt(), 9)
+    return perceptrons.Example(perceptrons.moons() if task == "moons" else perceptrons.digits())
+
+
+def replay_steps(task: str, ways: list[str], rounds: int, examples: int = 100) -> dict[str, list[float]]:
+    """As `training`, after three steps with the same losses; eager graphs with the collector on, and off."""
+    from . import gpt_steps, perceptrons
+
+    if task == "GPT":
+        names = gpt_steps.eight_letters()
+        steps = {way: gpt_steps.WAYS[way](names) for way in ways}
+    else:
+        of = perceptrons.moons(examples) if task == "moons" else perceptrons.digits()
+        steps = {way: perceptrons.WAYS[way](of) for way in ways}
+    take_the_same_steps(task, steps, 3)
+    works: dict[str, tuple[Callable[[], object], bool]] = {}
+    for way, step in steps.items():
+        if way in ("micrograd", "eager Values"):
+            works |= {f"{way}, collector on": (step, True), f"{way}, collector off": (step, False)}
+        else:
+            works[way] = (step, True)
+    return in_turns(works, rounds)
+
+
+def replay_recording(task: str, collector: bool, rounds: int) -> dict[str, list[float]]:
+    """Milliseconds to record one example and plan its replay, and of an eager forward and backward of the same graph."""
+    graph = graph_to_record(task)
+    works = {"record + plan": (graph.recorded, collector), "eager": (lambda: graph.build().backward(), collector)}
+    return in_turns(works, rounds)
+
+
+def replay_nodes(operations: int, lanes: list[int], rounds: int) -> dict[str, list[float]]:
+    """Milliseconds for a graph of the workload `mix`: eager, recording and planning it, and replaying it."""
+    import numpy as np
+
+    import autograd
+
+    graph = WORKLOADS["mix"](autograd.Value, operations // 20)
+    root = graph.forward()
+    reached = set(autograd.topological_sort(root))
+    leaves = [leaf for leaf in graph.leaves if leaf in reached]
+    inputs, parameters = leaves[::3], [leaf for i, leaf in enumerate(leaves) if i % 3]
+
+    def recorded() -> Any:
+        with autograd.record():
+            root = graph.forward()
+        return autograd.replay(root, inputs, parameters)
+
+    plan, draw = recorded(), np.random.default_rng(5)
+    columns = {count: draw.uniform(0.5, 2.0, (count, len(inputs))) for count in lanes}
+    graph.step()
+    found = plan([[leaf.data for leaf in inputs]]).gradients
+    for leaf, gradient in zip(parameters, found, strict=True):
+        if not math.isclose(leaf.grad, gradient, rel_tol=1e-9, abs_tol=1e-9):
+            raise AssertionError(f"{operations} operations: replay finds a gradient {gradient}, eager {leaf.grad}")
+    works: dict[str, tuple[Callable[[], object], bool]] = {
+        "eager, forward and backward": (graph.step, True),
+        "record + plan": (recorded, True),
+    }
+    for count, numbers in columns.items():
+        works[f"replay, {count} lane{'s' * (count > 1)}"] = (partial(plan, numbers), True)
+    return in_turns(works, rounds)
+
+
+def replay_compiled(task: str) -> dict[str, float]:
+    """Seconds until JAX has compiled a plan, for one lane, and how many levels and operations it has."""
+    import numpy as np
+
+    import autograd
+
+    from .perceptrons import float64_jax
+
+    jax = float64_jax()
+    jax.jit(lambda x: x + 1)(1.0).block_until_ready()  # starts JAX
+    graph = graph_to_record(task)
+    plan, bound = graph.recorded(), getattr(graph, "bound", [])
+    given = [plan.parameters, np.zeros((1, len(graph.inputs))), *([np.zeros((1, len(bound)), int)] if bound else [])]
+    compiled = partial(lambda: jax.jit(plan.to_jax(bind=bound)).lower(*given).compile())
+    operations = sum(node.rule is not None for node in autograd.topological_sort(graph.build()))
+    levels = max(step.level for step in plan.steps.steps)
+    return {"seconds": seconds(compiled, collector=True), "levels": levels, "operations": operations}
+
+
 # ---- a process's work ----------------------------------------------------------------------------------------------
 
 
@@ -300,31 +407,43 @@ MEASUREMENTS: dict[str, Callable[..., Any]] = {
     "step_memory": step_memory,
     "training_growth": training_growth,
     "boundaries": boundaries,
+    "replay_steps": replay_steps,
+    "replay_recording": replay_recording,
+    "replay_nodes": replay_nodes,
+    "replay_compiled": replay_compiled,
 }
 
 
 def in_deep_stack(work: Callable[[], Any]) -> Any:
-    """Run `work` where recursion may go deep, as micrograd's sort does."""
+    """Run `work` where recursion may go deep, as micrograd's sort does. Raises what it raises."""
     found: list[Any] = []
+    failed: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            found.append(work())
+        except BaseException as error:
+            failed.append(error)
+
     limit = sys.getrecursionlimit()
     threading.stack_size(512 * 1024 * 1024)
     sys.setrecursionlimit(1_000_000)
     try:
-        thread = threading.Thread(target=lambda: found.append(work()))
+        thread = threading.Thread(target=run)
         thread.start()
         thread.join()
     finally:
         threading.stack_size(0)
         sys.setrecursionlimit(limit)
-    if not found:
-        raise RuntimeError("the measurement failed, see above")
+    if failed:
+        raise failed[0]
     return found[0]
 
 
 def main() -> None:
     name, arguments = sys.argv[1], json.loads(sys.argv[2])
     work = partial(MEASUREMENTS[name], **arguments)
-    print(json.dumps(in_deep_stack(work) if name in ("eager", "training") else work()))
+    print(json.dumps(in_deep_stack(work) if name in ("eager", "training", "replay_steps") else work()))
 
 
 if __name__ == "__main__":

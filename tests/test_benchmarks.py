@@ -202,6 +202,12 @@ def test_the_command(tmp_path: Path) -> None:
         "training: digits",
         "training: 10,000 steps",
         "training: what is learnt",
+        "replay: moons",
+        "replay: digits",
+        "replay: GPT",
+        "replay: record + plan",
+        "against lanes",
+        "against nodes",
     ):
         assert word in groups
     for figure in report["figures"]:

@@ -689,3 +689,11 @@ def test_labels_with_keys():
     autograd.label({"w": w})
     told = told_by(replay((w["a"] * x).tanh() * w["b"], [x], [*w.values()]))
     assert told["v1"][1] == 'w["a"]*x' and 'w["b"]' in " ".join([right for _, right in told.values()])
+
+
+def test_the_only_number_of_a_list_goes_by_the_lists_name():
+    x, w = [Value(0.3)], [Value(0.1)]
+    out = [(w[0] * x[0]).tanh()]
+    autograd.label({"x": x, "w": w, "out": out})
+    told = told_by(replay(out, x, w))
+    assert told["v1"][1] == "w*x" and told["out"][1] == "tanh(v1)"

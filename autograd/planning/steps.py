@@ -143,6 +143,7 @@ class Steps:
         self.settle_levels()
         self.number_leaves()
         self.make_steps()
+        del self.operands, self.uses, self.rules, self.terms, self.level, self.leaves  # a plan is kept, these are not
 
     # ---- the graph as lists of numbers ----
 
