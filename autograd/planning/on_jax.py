@@ -101,8 +101,9 @@ class Program:
         self.bound = np.array([plan.column[x] for x in bind], np.intp)
         self.to_inputs = self.collected(INPUTS, LANES) if INPUTS in self.sent else None
         self.both: tuple[Indices, int] | None = None
-        if len(plan.both) and self.to_inputs:
-            self.both = plan.both[:, 1], self.send(Operand(SHARED, plan.both[:, 0]))
+        both = plan.both[~np.isin(plan.both[:, 1], self.bound)]
+        if len(both) and self.to_inputs:
+            self.both = both[:, 1], self.send(Operand(SHARED, both[:, 0]))
         self.to_parameters = self.collected(PARAMETERS, SHARED) if PARAMETERS in self.sent else None
         if len(bind):
             sources = np.zeros(self.inputs, np.intp)

@@ -351,12 +351,16 @@ class Plan:
             if not math.isfinite(ends):
                 program.sweep(seeds, careful=True)
         found = shared[:size, 0].copy()
-        if len(self.both):
-            found[self.both[:, 0]] = lanes[self.both[:, 1]].sum(1)
+        if len(both := self.both_but(bound)):
+            found[both[:, 0]] = lanes[both[:, 1]].sum(1)
         if bound is not None:
             np.add.at(found, bound.positions, lanes[bound.rows])
         values = program.outputs()[0] if self.single else program.outputs()
         return Result(values, found, None, lanes[:count].T.copy() if input_gradients else None)
+
+    def both_but(self, bound: Bound | None) -> Positions:
+        """Positions of the leaves that are parameter and input, and their rows as inputs, but for those that are bound now."""
+        return self.both if bound is None else self.both[~np.isin(self.both[:, 1], bound.rows)]
 
     def of_lanes(self, given: Array, seeds: Array | None, bound: Bound | None) -> Array:
         """The gradients of each lane: those of the inputs of a plan that has the parameters as inputs."""
@@ -379,7 +383,8 @@ class Plan:
         assert found is not None
         whole = np.zeros((lanes, len(self.leaves)))
         whole[:, self.apart] = found[:, count:]
-        whole[:, self.both[:, 0]] = found[:, self.both[:, 1]]
+        both = self.both_but(bound)
+        whole[:, both[:, 0]] = found[:, both[:, 1]]
         if bound is not None:
             np.add.at(whole, (np.arange(lanes), bound.positions), found[:, bound.rows].T)
         return whole
@@ -462,7 +467,8 @@ class Plan:
                 whole = outputs[0] if weights == [1.0] else dot(outputs, weights)  # swept at once, so that 0 stays 0
                 slopes = gradients(whole, [*self.leaves, *leaves])
                 each[lane], to_inputs[lane] = slopes[:count], slopes[count:]
-                each[lane, self.both[:, 0]] += to_inputs[lane, self.both[:, 1]]
+                both = self.both_but(bound)
+                each[lane, both[:, 0]] += to_inputs[lane, both[:, 1]]
                 if bound is not None:
                     np.add.at(each[lane], bound.positions[:, lane], to_inputs[lane, bound.rows])
                 total += each[lane]
