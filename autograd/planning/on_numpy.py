@@ -103,6 +103,7 @@ class Program:
         self.steps, self.lanes = steps, lanes
         size = steps.rows[LANES], lanes
         self.values, self.upstream = (shared[0], np.empty(size)), (shared[1], np.empty(size))
+        self.values[LANES][list(steps.ones)] = 1.0
         self.seeds, self.plain = np.ones((len(outputs), lanes)), True  # plain: all 1
         banks = np.array([x.bank for x in outputs])
         self.results = [  # which outputs lie in a bank, and in which rows
@@ -160,6 +161,7 @@ class Program:
     def sweep(self, seeds: Array | None, careful: bool = False) -> None:
         """From the upstream gradients of the outputs (None: 1) to those of the leaves."""
         if seeds is not None or not self.plain:
+            self.plain = False  # also if the next line is interrupted
             self.seeds[...] = 1.0 if seeds is None else seeds
             self.plain = seeds is None
         for function, arguments in self.careful if careful else self.backward:
@@ -489,56 +491,84 @@ class Program:
 
     # ---- matrix products ----
 
+    def contiguous(self, operand: Operand) -> Array:
+        """The rows of an operand as a product of matrices reads them: in a row, unless there is one column of them."""
+        found = self.read(operand, self.forward, keep=True)
+        size = operand.rows.size
+        if len(found) == size and (operand.rows.shape[1] == 1 or found.flags.c_contiguous):
+            return found
+        whole = np.empty((size, self.lanes))
+        self.forward.append((np.copyto, (whole, found)))
+        return whole
+
+    def with_ones(self, operand: Operand, m: int) -> Array | None:
+        """The rows of an operand with a row of ones after them; None if that takes more time than it saves."""
+        rows, (k, p) = operand.rows.ravel(), operand.rows.shape
+        found = as_slice(rows)
+        beside = found is not None and p == 1 and found.step in (None, 1)
+        if found is not None and beside and found.stop in self.steps.ones:
+            return self.values[LANES][found.start : found.stop + 1]
+        if k > 4 * m:
+            return None
+        whole = np.ones((len(rows) + p, self.lanes))
+        part = whole[: len(rows)]
+        if found is not None or all_same(rows):
+            self.forward.append((np.copyto, (part, self.read(operand, self.forward))))
+        else:
+            self.forward.append((self.values[LANES].take, (rows, 0, part, "clip")))
+        return whole
+
     def matrix(self, step: MatrixStep) -> Callable[[], None]:
         lanes, (m, k), p = self.lanes, step.weights.rows.shape, step.inputs.rows.shape[1]
         width = p * lanes
         out = self.values[LANES][step.low : step.high].reshape(m, width)
-        weights = as_matrix(self.values[SHARED], step.weights.rows)
+        rows, inputs = step.weights.rows, None
+        if step.bias is not None:  # a column of weights more, if it lies beside them, for a row of ones
+            joined = np.column_stack([rows, step.bias.rows])
+            if as_matrix(self.values[SHARED], joined) is not None:
+                inputs = self.with_ones(step.inputs, m)
+        if inputs is not None:
+            rows = joined
+        else:
+            inputs = self.contiguous(step.inputs)
+        inputs = inputs.reshape(-1, width)
+        weights = as_matrix(self.values[SHARED], rows)
         if weights is None:
-            weights = np.empty((m, k))
-            self.forward.append((self.values[SHARED].take, (step.weights.rows, None, weights, "clip")))
-        inputs = self.read(step.inputs, self.forward, keep=True)
-        if len(inputs) < k * p:  # one row for all
-            whole = np.empty((k * p, lanes))
-            self.forward.append((np.copyto, (whole, inputs)))
-            inputs = whole
-        if p > 1 and not inputs.flags.c_contiguous:
-            whole = np.empty((k * p, lanes))
-            self.forward.append((np.copyto, (whole, inputs)))
-            inputs = whole
-        inputs = inputs.reshape(k, width)
+            weights = np.empty(rows.shape)
+            self.forward.append((self.values[SHARED].take, (rows, None, weights, "clip")))
         self.forward.append((np.matmul, (weights, inputs, out)))
-        if step.bias is not None:
-            self.forward.append((np.add, (out, self.read(step.bias, self.forward), out)))
+        apart = step.bias if rows.shape[1] == k else None
+        if apart is not None:
+            self.forward.append((np.add, (out, self.read(apart, self.forward), out)))
+        back = weights[:, :k].T
 
         def sweep() -> None:
             upstream = self.upstream[LANES][step.low : step.high].reshape(m, width)
-            rows = step.weights.rows
             if self.needed[SHARED][rows].any():
                 target = as_matrix(self.upstream[SHARED], rows)
                 if target is not None and not self.settled[SHARED][rows].any():
                     self.emit(np.matmul, upstream, inputs.T, target)
                     self.settled[SHARED][rows] = True
                 else:
-                    found = self.scratch((m, k))
+                    found = self.scratch(rows.shape)
                     self.emit(np.matmul, upstream, inputs.T, found)
                     if target is not None:
                         self.settle(SHARED, rows.ravel())
                         self.emit(np.add, target, found, target)
                     else:
-                        self.send(step.weights, partial(self.copied, found.reshape(-1, 1)), 1)
-            if step.bias is not None:
-                self.send(step.bias, self.reduced(upstream, (m, 1), 1), 1)
+                        self.send(Operand(SHARED, rows), partial(self.copied, found.reshape(-1, 1)), 1)
+            if apart is not None:
+                self.send(apart, self.reduced(upstream, (m, 1), 1), 1)
 
             def produce(into: Array | None) -> Array:
                 found = self.scratch((k * p, lanes)) if into is None else into
                 if m == 1 and (found.flags.c_contiguous or p == 1):  # an outer product
-                    self.emit(np.multiply, weights.T, upstream, found.reshape(k, width))
+                    self.emit(np.multiply, back, upstream, found.reshape(k, width))
                 elif found.flags.c_contiguous or p == 1:
-                    self.emit(np.matmul, weights.T, upstream, found.reshape(k, width))
+                    self.emit(np.matmul, back, upstream, found.reshape(k, width))
                 else:
                     part = self.scratch((k * p, lanes))
-                    self.emit(np.matmul, weights.T, upstream, part.reshape(k, width))
+                    self.emit(np.matmul, back, upstream, part.reshape(k, width))
                     self.emit(np.copyto, found, part)
                 return found
 

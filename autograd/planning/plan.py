@@ -59,10 +59,9 @@ class Result(NamedTuple):
 class Last(NamedTuple):
     """What `write_back` needs of the last call."""
 
-    columns: Array  # inputs x lanes, with what was bound
+    columns: Array  # inputs x lanes
     seeds: Array | None  # outputs x lanes
     bound: Bound | None
-    eager: tuple[int, ...]  # lanes that took another branch
 
 
 def replay(
@@ -215,24 +214,25 @@ class Plan:
             lanes = given.shape[1]
             seeds = self.seeds(upstream, lanes)
             program = self.program(lanes, input_gradients or bound is not None)
+            if not self.watches:
+                self.last = None  # its columns are these rows of the program: after an interruption there are none
             program.values[LANES][: len(self.inputs)] = given
             program.run_forward()
             eager = self.elsewhere(program)
             if not eager:
-                result = self.swept(program, seeds, bound, input_gradients)
+                share = lanes if reduce == "mean" else 1
+                result = self.swept(program, seeds, bound, input_gradients, share)
                 if lane_gradients:
-                    result = result._replace(lane_gradients=self.of_lanes(given, seeds, bound))
-                rows = program.values[LANES][
-                    : len(self.inputs)
-                ]  # a call that fails would change them only if it may fail
-                self.last = Last(rows.copy() if self.watches else rows, seeds, bound, ())
+                    result = result._replace(lane_gradients=self.of_lanes(given, seeds, bound) / share)
             else:
                 result = self.with_eager(eager, given, seeds, bound, lane_gradients, input_gradients)
-                self.last = Last(given.copy(), seeds, bound, tuple(eager))
-        if reduce == "mean":
-            for found in result[1:]:
-                if found is not None:
-                    np.divide(found, lanes, out=found)
+                if reduce == "mean":
+                    parts = {
+                        name: x / lanes for name, x in result._asdict().items() if name != "values" and x is not None
+                    }
+                    result = result._replace(**parts)
+            rows = given.copy() if self.watches else program.values[LANES][: len(self.inputs)]
+            self.last = Last(rows, seeds, bound)
         return result
 
     def given(self, columns: Any, bind: Mapping[Value, Any] | None) -> tuple[Array, Bound | None]:
@@ -305,7 +305,7 @@ class Plan:
             given = np.array(leaves) if isinstance(leaves, np.integer) else given
             if given.dtype.kind not in "iu" or given.ndim > (1 if inputs is None else 2) or given.size == 0:
                 raise TypeError(f"{BIND}; got {leaves!r:.80}")
-            found = given.astype(np.intp, copy=False)
+            found = given.astype(np.intp)
             found = found.reshape(1, -1) if inputs is None else np.atleast_2d(found).T
         if len(found) != (inputs or 1):
             raise ValueError(f"bind: {len(found)} leaves are given for {inputs or 1} inputs, which are bound together")
@@ -339,8 +339,10 @@ class Plan:
             self.programs.move_to_end(key)
         return program
 
-    def swept(self, program: Program, seeds: Array | None, bound: Bound | None, input_gradients: bool) -> Result:
-        """The sweep of a program that has run forward, and what was asked for."""
+    def swept(
+        self, program: Program, seeds: Array | None, bound: Bound | None, input_gradients: bool, share: int = 1
+    ) -> Result:
+        """The sweep of a program that has run forward, and what was asked for, divided by `share`."""
         program.sweep(seeds)
         (shared, lanes), count, size = program.upstream, len(self.inputs), len(self.leaves)
         if self.has_choices:
@@ -348,18 +350,20 @@ class Plan:
             ends = float(np.dot(shared[:size, 0], shared[:size, 0]))
             if bound is not None or input_gradients:
                 ends += float(lanes[:count].sum())
+            elif len(self.both):
+                ends += float(lanes[self.both[:, 1]].sum())
             if not math.isfinite(ends):
                 program.sweep(seeds, careful=True)
-        found = shared[:size, 0].copy()
+        found = shared[:size, 0] / share  # a copy
         if len(both := self.both_but(bound)):
-            found[both[:, 0]] = lanes[both[:, 1]].sum(1)
+            found[both[:, 0]] = lanes[both[:, 1]].sum(1) / share
         if bound is not None:
-            np.add.at(found, bound.positions, lanes[bound.rows])
+            np.add.at(found, bound.positions, lanes[bound.rows] / share)
         values = program.outputs()[0] if self.single else program.outputs()
-        return Result(values, found, None, lanes[:count].T.copy() if input_gradients else None)
+        return Result(values, found, None, lanes[:count].T / share if input_gradients else None)
 
     def both_but(self, bound: Bound | None) -> Positions:
-        """Positions of the leaves that are parameter and input, and their rows as inputs, but for those that are bound now."""
+        """Positions of the leaves that are parameter and input, and their rows as inputs, but for those bound now."""
         return self.both if bound is None else self.both[~np.isin(self.both[:, 1], bound.rows)]
 
     def of_lanes(self, given: Array, seeds: Array | None, bound: Bound | None) -> Array:
@@ -367,12 +371,13 @@ class Plan:
         if self.each is None:
             apart = [leaf for leaf in self.leaves if leaf not in self.column]
             inputs = [*self.inputs, *apart]
-            self.each = Plan.__new__(Plan)
-            self.each.prepare(self.outputs, inputs, Steps(self.outputs, inputs, []), self.single)
+            each = Plan.__new__(Plan)
+            each.prepare(self.outputs, inputs, Steps(self.outputs, inputs, []), self.single)
             self.apart = np.array([self.position[leaf] for leaf in apart], np.intp)
-            nodes, mine = self.each.steps, self.steps
-            same = [(nodes.row[i], mine.row[mine.place[nodes.nodes[i]]]) for i in nodes.constants]
+            theirs, mine = each.steps, self.steps
+            same = [(theirs.row[i], mine.row[mine.place[theirs.nodes[i]]]) for i in theirs.constants]
             self.constants = np.array(same, np.intp).reshape(-1, 2)
+            self.each = each  # the last, so that nothing is half made if this is interrupted
         count, lanes = len(self.inputs), given.shape[1]
         self.each.shared[0][self.constants[:, 0]] = self.shared[0][self.constants[:, 1]]
         numbers = np.broadcast_to(self._parameters[self.apart, None], (len(self.apart), lanes))
@@ -507,35 +512,49 @@ class Plan:
         Every node then is as if this lane had just been built eagerly and swept once: data, local derivatives, and as `grad`
         the gradient of the lane's outputs, each times its upstream gradient. If a rule raises, nothing has changed.
 
-        Raises RuntimeError before the first call, IndexError if there is no such lane, and BranchError for one that took
+        The parameters are those of now, and so are the inputs that were bound to some of them.
+
+        Raises RuntimeError before the first call, IndexError if there is no such lane, and BranchError for one that takes
         another branch, whose graph is not this one.
         """
-        if self.last is None:
-            raise RuntimeError(
-                "write_back puts numbers of the last call into the nodes, and there was none: call the plan first"
-            )
-        columns, seeds, bound, eager = self.last
-        lanes = columns.shape[1]
-        try:
-            index = operator.index(lane)
-        except TypeError:
-            raise TypeError(f"a lane is an int from 0 to {lanes - 1}, got {lane!r:.80}") from None
-        if not -lanes <= index < lanes:
-            raise IndexError(f"the last call had {lanes} lanes, there is no lane {lane}")
-        index %= lanes
-        if index in eager:
-            raise BranchError(f"lane {index} took another branch than this graph and was computed eagerly", (index,))
+        with self.lock:
+            if self.last is None:
+                raise RuntimeError(
+                    "write_back puts numbers of the last call into the nodes, and there was none: call the plan first"
+                )
+            lanes = self.last.columns.shape[1]
+            try:
+                index = operator.index(lane)
+            except TypeError:
+                raise TypeError(f"a lane is an int from 0 to {lanes - 1}, got {lane!r:.80}") from None
+            if not -lanes <= index < lanes:
+                raise IndexError(f"the last call had {lanes} lanes, there is no lane {lane}")
+            self.build_again(self.last, index % lanes)
+
+    def build_again(self, last: Last, lane: int) -> None:
+        """Every node with the numbers and the gradient that it has in a lane, or all as before if anything is raised."""
+        columns, seeds, bound = last
         nodes = self.steps.nodes
         before = [(x, x.data, x.grad, x._y, x._dx, x._dy) for x in dict.fromkeys([*nodes, *self.leaves, *self.inputs])]
         try:
             self.put(self._parameters.tolist())
-            for x, number in zip(self.inputs, columns[:, index].tolist(), strict=True):
+            for x, number in zip(self.inputs, columns[:, lane].tolist(), strict=True):
                 x.data = number
+            pairs = [] if bound is None else [*zip(bound.rows, bound.positions[:, lane])]
+            for row, position in pairs:
+                self.inputs[row].data = float(self._parameters[position])
             for node in nodes:
                 if node._x is not None:
                     compute_again(node)
+            for c in self.comparisons:
+                if COMPARE[c.operator](c.left.data, c.right.data) != c.outcome:
+                    raise BranchError(
+                        f"lane {lane} takes another branch than this graph at {c.line} `{c.source}`, so its numbers are not "
+                        "put into these nodes: build this example anew to see its graph",
+                        (lane,),
+                    )
             upstream: dict[Value, Any] = {}
-            weights = [1.0] * len(self.outputs) if seeds is None else seeds[:, index].tolist()
+            weights = [1.0] * len(self.outputs) if seeds is None else seeds[:, lane].tolist()
             for output, weight in zip(self.outputs, weights, strict=True):
                 upstream[output] = upstream[output] + weight if output in upstream else weight
             for node in reversed(nodes):
@@ -545,8 +564,9 @@ class Plan:
             for x, *_ in before:
                 if type(x) is not Constant:
                     x.grad = upstream.get(x, 0.0)
-            for row, position in [] if bound is None else zip(bound.rows, bound.positions[:, index]):
-                self.leaves[position].grad += self.inputs[row].grad
+            for row, position in pairs:
+                if self.leaves[position] is not self.inputs[row]:
+                    self.leaves[position].grad += upstream.get(self.inputs[row], 0.0)
         except BaseException:
             for x, *slots in before:
                 x.data, x.grad, x._y, x._dx, x._dy = slots

@@ -120,6 +120,7 @@ class Steps:
     row, lane        of each node its row, and its bank (True for LANES); a node absorbed by a dot has the row -1
     steps            in the order in which they are computed
     rows             how many rows each bank has: SHARED begins with the parameters, LANES with the inputs
+    ones             rows of LANES, one after the results of each step, that a bias can be the weights of
     """
 
     def __init__(
@@ -304,6 +305,7 @@ class Steps:
 
     def make_steps(self) -> None:
         self.steps: list[Step] = []
+        self.ones: set[int] = set()
         first_seen = {key: count for count, key in enumerate(self.alike)}
         for key in sorted(self.alike, key=lambda key: (key[0], key[2], first_seen[key])):
             level, lane, is_rule, *_ = key
@@ -317,6 +319,9 @@ class Steps:
         for i in step.nodes:
             self.row[i] = self.rows[step.bank]
             self.rows[step.bank] += 1
+        if step.bank == LANES and len(step.nodes) > 1:
+            self.ones.add(self.rows[LANES])
+            self.rows[LANES] += 1
         self.steps.append(step)
 
     def operand(self, numbers: Sequence[int], shape: tuple[int, ...] | None = None) -> Operand:
