@@ -527,6 +527,50 @@ def test_modes_of_recording_are_no_matter() -> None:
         assert numbers_of(autograd.replay(y, xs, ps)(COLUMNS)) == right
 
 
+@pytest.mark.parametrize("where", ["forward", "backward"])
+def test_a_call_that_is_interrupted(where: str) -> None:
+    """The next is right; there is no last call, rather than one of mixed numbers."""
+
+    class Interrupted(BaseException):
+        pass
+
+    def interrupt() -> None:
+        raise Interrupted
+
+    plan, *_ = plan_of()
+    right = plan(COLUMNS, lane_gradients=True)
+    plan(COLUMNS)
+    (program,) = plan.programs.values()
+    for at in range(len(getattr(program, where))):
+        getattr(program, where).insert(at, (interrupt, ()))
+        with pytest.raises(Interrupted):
+            plan(COLUMNS + 1, upstream=7.0)
+        with pytest.raises(RuntimeError, match="call the plan first"):
+            plan.write_back(0)
+        del getattr(program, where)[at]
+        again = plan(COLUMNS, lane_gradients=True)
+        for ours, theirs in zip(again[:3], right[:3], strict=True):
+            same(ours, theirs)
+
+
+def test_an_interruption_while_the_seeds_are_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    plan, *_ = plan_of()
+    right = plan(COLUMNS).gradients
+    (program,) = plan.programs.values()
+
+    class Seeds:
+        def __setitem__(self, key: Any, numbers: Any) -> None:
+            seeds[key] = numbers
+            raise KeyboardInterrupt
+
+    seeds = program.seeds
+    with monkeypatch.context() as patch:
+        patch.setattr(program, "seeds", Seeds())
+        with pytest.raises(KeyboardInterrupt):
+            plan(COLUMNS, upstream=7.0)
+    same(plan(COLUMNS).gradients, right)
+
+
 # ---- write_back ------------------------------------------------------------------------------------------------------
 
 
@@ -656,6 +700,23 @@ def test_parameters_changed_since_the_call_are_the_ones_written_back() -> None:
     written([output], [fresh])
 
 
+def test_a_branch_that_the_parameters_of_now_do_not_take_is_not_written_back() -> None:
+    x, w = Value(1.0), Value(1.0)
+    with autograd.record():
+        product = x * w
+        y = product * 2 if product > 0 else product * 3
+    plan = autograd.replay(y, [x], [w])
+    plan([1.0, 2.0])
+    plan.parameters[:] = -1.0
+    with pytest.raises(autograd.BranchError, match=r"lane 1 .*if product > 0") as caught:
+        plan.write_back(1)
+    assert caught.value.lanes == (1,)
+    assert (x.data, w.data, product.data, y.data) == (1.0, 1.0, 1.0, 2.0)
+    plan.parameters[:] = 3.0
+    plan.write_back(1)
+    assert (x.data, w.data, y.data, w.grad) == (2.0, 3.0, 12.0, 4.0)
+
+
 def test_a_numpy_integer_is_a_lane() -> None:
     plan, output, *_ = plan_of()
     values = plan(COLUMNS).values
@@ -781,6 +842,38 @@ def test_a_bound_lane_written_back() -> None:
     assert xs[1].grad == pytest.approx(fresh_xs[1].grad, rel=1e-12)
     assert ps[1].grad == pytest.approx(fresh_ps[1].grad, rel=1e-12)
     assert ps[0].grad == pytest.approx(fresh_ps[0].grad + fresh_xs[0].grad, rel=1e-12)
+
+
+def test_a_bound_lane_is_written_back_with_the_parameters_of_now() -> None:
+    """Whatever becomes of the array of positions, which the caller may use again."""
+    x, v, w = Value(1.0), Value(2.0), Value(3.0)
+    plan = autograd.replay(x * w, [x], [v, w])
+    positions = np.array([1, 0])
+    plan(None, bind={x: positions})
+    positions[:] = 0
+    plan.parameters[:] = [5.0, 7.0]
+    plan.write_back(0)
+    assert (x.data, v.data, w.data) == (7.0, 5.0, 7.0)
+    assert (v.grad, w.grad) == (0.0, 14.0)  # w * w
+    plan.write_back(1)
+    assert (x.data, v.grad, w.grad) == (5.0, 7.0, 5.0)
+
+
+def test_inputs_that_are_parameters_bound_to_each_other() -> None:
+    """a is b's number, b that of c: what reaches a is b's gradient, and goes no further."""
+    a, b, c = Value(2.0), Value(3.0), Value(5.0)
+    plan = autograd.replay(a * a * b, [a, b], [a, b, c])
+    result = plan(None, bind={a: b, b: c}, lane_gradients=True)  # 3 * 3 * 5
+    same(result.values, [45.0])
+    same(result.gradients, [0.0, 30.0, 9.0])
+    same(result.lane_gradients, [[0.0, 30.0, 9.0]])
+    plan.write_back(0)
+    assert (a.data, b.data, c.data) == (3.0, 5.0, 5.0)
+    assert c.grad == 9.0
+    own = plan(None, bind={a: a, b: b})
+    same(own.gradients, [12.0, 4.0, 0.0])
+    plan.write_back(0)
+    assert (a.grad, b.grad, c.grad) == (12.0, 4.0, 0.0)
 
 
 WRONG_BINDS: dict[str, Callable[[Any, Any], Any]] = {

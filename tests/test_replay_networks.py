@@ -371,6 +371,52 @@ def test_layers_of_many_sizes(nin: int, nout: int, lanes: int) -> None:
     check(build, drawn(lanes, nin), (drawn(nin * nout + nout, seed=1) / nin).tolist())
 
 
+@pytest.mark.parametrize("also", ["nothing", "elsewhere", "as output", "compared", "bound", "another layer"])
+@pytest.mark.parametrize("biased", [True, False])
+def test_a_layer_of_many_inputs(also: str, biased: bool) -> None:
+    """Read as they come, lane by lane, unless somebody reads some of them in another way, too."""
+    nin, nout = 80, 3
+
+    def build(xs: list[Value], ps: list[Value]) -> Any:
+        weights = rows(ps[: nin * nout], nin)
+        sums = [neuron(ws, xs[:nin]) + (b if biased else 0) for ws, b in zip(weights, ps[nin * nout :])]
+        if also == "another layer":
+            sums = [s + neuron(ws[:70], xs[5:75]) for s, ws in zip(sums, weights)]
+        if also == "compared" and xs[7] > -100:
+            sums[0] = sums[0] * 2
+        loss = autograd.sum([s.tanh() * xs[nin] for s in sums])
+        if also == "elsewhere":
+            loss = loss * xs[11] + xs[12].sin() * xs[79]
+        return [loss, xs[3], xs[nin]] if also == "as output" else loss
+
+    columns, parameters = drawn(4, nin + 1), (drawn(nin * nout + nout, seed=1) / nin).tolist()
+    plan = check(build, columns, parameters)
+    plan(columns)
+    columns[:] = np.nan  # the plan has its own
+    if also == "bound":
+        columns = drawn(4, nin + 1)
+        chosen = {plan.inputs[i]: np.array([i, 3, 200, i + 1]) for i in (0, 40, 79)}
+        result = plan(columns, bind=chosen, lane_gradients=True)
+        for x, places in chosen.items():
+            columns[:, plan.column[x]] = np.array(parameters)[places]
+        right = plan(columns, lane_gradients=True, input_gradients=True)
+        same(result.values, right.values)
+        expected = right.lane_gradients.copy()
+        for x, places in chosen.items():
+            np.add.at(expected, (np.arange(4), places), right.input_gradients[:, plan.column[x]])
+        np.testing.assert_allclose(result.lane_gradients, expected, rtol=1e-13, atol=1e-15)
+        np.testing.assert_allclose(result.gradients, expected.sum(0), rtol=1e-12, atol=1e-14)
+
+
+def test_many_inputs_are_written_back() -> None:
+    xs, ws = leaves_of([0.5] * 70), leaves_of([0.25] * 70)
+    plan = autograd.replay(neuron(ws, xs).tanh(), xs, ws)
+    columns = drawn(3, 70)
+    plan(columns)
+    plan.write_back(2)
+    assert [x.data for x in xs] == columns[2].tolist()
+
+
 # ---- networks of nn --------------------------------------------------------------------------------------------------
 
 

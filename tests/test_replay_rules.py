@@ -289,6 +289,26 @@ def test_infinite_upstream_gradients_within_a_graph(which: int) -> None:
         )
 
 
+def test_an_infinite_upstream_gradient_of_a_leaf_that_is_input_and_parameter() -> None:
+    x, w = Value(2.0), Value(1.0)
+    plan = autograd.replay(x.relu().sqrt() * w, [x], [x, w])
+    same(plan([-1.0, 0.0]).gradients, [0.0, 0.0])
+
+
+def test_a_choice_of_many() -> None:
+    """The greatest of three, as a rule of one's own: what is not the greatest gets exactly 0 from an infinite slope."""
+
+    def greatest(xs: Any, out: Any) -> list[Any]:
+        return [autograd.where(x >= out, 1, 0) for x in xs]
+
+    top = operation(Rule("top", lambda *xs: autograd.maximum(xs[0], autograd.maximum(*xs[1:])), greatest, choice=True))
+    leaves = [Value(1.0), Value(2.0), Value(7.0)]
+    plan = autograd.replay([(top(leaves) - 3).sqrt(), (top([leaves[2], *leaves[:2]]) - 3).sqrt()], leaves, [])
+    points = np.array([[1.0, 2.0, 3.0], [3.0, 2.0, 1.0], [4.0, 3.0, 3.0]])
+    right = [[0.0, 0.0, inf], [inf, 0.0, 0.0], [1.0, 0.0, 0.0]]
+    same(plan(points, input_gradients=True).input_gradients, right)
+
+
 # ---- rules of one's own ----------------------------------------------------------------------------------------------
 
 CUBE = operation(Rule("cube", lambda x: x**3 + 1, (lambda x, out: 3 * x**2,)))

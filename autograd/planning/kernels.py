@@ -22,6 +22,7 @@ ARRAYS = {  # what libraries of arrays call the operators of a formula; everythi
     "+": "add", "-": "subtract", "*": "multiply", "/": "divide", "**": "float_power", "neg": "negative", "abs": "absolute",
     "<": "less", "<=": "less_equal", ">": "greater", ">=": "greater_equal", "&": "logical_and",
 }  # fmt: skip
+LOGICAL = ("<", "<=", ">", ">=", "&")
 CHAINS = {"+", "*", "maximum", "minimum"}  # in a rule of many, a chain of one of these is one call
 
 
@@ -115,9 +116,14 @@ def read_kernel(key: Same, count: int) -> Kernel:
 
 
 def spelled_out(symbol: Symbol, operands: list[Symbol]) -> Symbol:
-    """One part of an expression with helpers that are formulas of others replaced by these."""
+    """One part of an expression with helpers that are formulas of others replaced by these.
+
+    A comparison that is reckoned with becomes 1 or 0, as in Python: arrays of bools are not added up or subtracted.
+    """
     if not operands:
         return symbol
+    if symbol.operation not in ("where", "&"):
+        operands = [node("where", x, Symbol(1), Symbol(0)) if x.operation in LOGICAL else x for x in operands]
     if formula := COMPOSED.get(symbol.operation):
         names = [f"operand {i}" for i in range(len(operands))]
         written = fold(Symbol(formula(*map(Symbol, names))), spelled_out)

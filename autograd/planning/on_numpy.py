@@ -8,18 +8,17 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from .kernels import STACK, Call, Ref, function_of, kernel, reads
+from .kernels import LOGICAL, STACK, Call, Ref, function_of, kernel, reads
 from .steps import LANES, SHARED, DotStep, Indices, MatrixStep, Operand, RuleStep, Step, Steps
 
-LOGICAL = ("<", "<=", ">", ">=", "&")
-
+MANY = 64  # inputs of a matrix product, from which on their columns are better read as they come
 Array = npt.NDArray[Any]
 Made = tuple[Callable[..., Any], tuple[Any, ...]]  # a call that is ready to be made
 Produce = Callable[[Array | None], Array]  # puts a contribution into this array, or one of its own, and returns it
@@ -98,12 +97,19 @@ class Program:
     """
 
     def __init__(
-        self, steps: Steps, lanes: int, shared: tuple[Array, Array], outputs: Sequence[Operand], for_inputs: bool
+        self,
+        steps: Steps,
+        lanes: int,
+        shared: tuple[Array, Array],
+        outputs: Sequence[Operand],
+        watched: Iterable[Operand],
+        for_inputs: bool,
     ) -> None:
         self.steps, self.lanes = steps, lanes
         size = steps.rows[LANES], lanes
         self.values, self.upstream = (shared[0], np.empty(size)), (shared[1], np.empty(size))
         self.values[LANES][list(steps.ones)] = 1.0
+        self.columns: Array | None = None  # lanes x inputs, as a product of matrices reads many of them fastest
         self.seeds, self.plain = np.ones((len(outputs), lanes)), True  # plain: all 1
         banks = np.array([x.bank for x in outputs])
         self.results = [  # which outputs lie in a bank, and in which rows
@@ -112,6 +118,7 @@ class Program:
         ]
         self.scratch = Scratch()
         self.ones: dict[int, Array] = {}
+        self.by_rows: list[Operand] = []  # inputs of matrix products that are read by row
         self.forward: list[Made] = []
         self.backward: list[Made] = []
         self.careful: list[
@@ -130,6 +137,7 @@ class Program:
         for step in steps.steps:
             self.scratch.reset()
             sweeps.append(makers[type(step)](step))
+        self.also = self.read_elsewhere([*outputs, *watched])
         for which, operand in self.results:
             seeds = self.seeds
             if len(which) < len(outputs):
@@ -153,6 +161,16 @@ class Program:
                 found = as_slice(rows)
                 zeros.append((operator.setitem, (array, rows if found is None else found, 0.0)))
         self.backward, self.careful = zeros + self.backward, zeros + self.careful
+
+    def load(self, given: Array) -> Array:
+        """Take in the columns, inputs x lanes; where they are kept until the next call."""
+        rows = self.values[LANES][: len(given)]
+        if self.columns is None:
+            rows[...] = given
+            return rows
+        self.columns[...] = given.T
+        rows[self.also] = given[self.also]
+        return self.columns.T
 
     def run_forward(self) -> None:
         for function, arguments in self.forward:
@@ -182,6 +200,21 @@ class Program:
         return bool(self.needed[operand.bank][rows.item() if rows.size == 1 else rows].any())
 
     # ---- reading and sending ----
+
+    def read_elsewhere(self, others: Iterable[Operand]) -> slice | Indices:
+        """The inputs that somebody reads by row, if `columns` are read too."""
+        read = np.zeros(self.steps.rows[LANES], bool)
+        for step in self.steps.steps:
+            for operand in step.read:
+                if operand.bank == LANES and not (isinstance(step, MatrixStep) and operand is step.inputs):
+                    read[operand.rows] = True
+        for operand in others:
+            if operand.bank == LANES:
+                read[operand.rows] = True
+        for operand in self.by_rows:
+            read[operand.rows] = True
+        rows = np.flatnonzero(read[: len(self.steps.inputs)])
+        return slice(0, 0) if not len(rows) else rows if (found := as_slice(rows)) is None else found
 
     def emit(self, function: Callable[..., Any], *arguments: Any) -> None:
         """A call of the sweep."""
@@ -317,7 +350,8 @@ class Program:
                 self.write(steps.backward[0], arrays, self.backward, set(), None, shape, self.careful)
                 slopes = taken(arrays, steps.slopes[0], many)
                 size = len(step.operands), count, lanes
-                part = self.product(np.broadcast_to(slopes, size), upstream, size, None)
+                product = self.chosen if rule.choice else self.product
+                part = product(upstream, np.broadcast_to(slopes, size), size, None)
                 if len({operand.bank for operand in step.operands}) == 1:
                     rows = np.concatenate([operand.rows for operand in step.operands])
                     self.send(Operand(step.operands[0].bank, rows), partial(self.copied, part), lanes)
@@ -357,7 +391,7 @@ class Program:
         found = self.product(upstream, slope, shape, out)
         unchosen = self.scratch(slope.shape, bool)
         self.careful.append((np.equal, (slope, 0.0, unchosen)))
-        self.careful.append((np.copyto, (found, 0.0, "same_kind", unchosen)))
+        self.careful.append((np.copyto, (split(found, shape), 0.0, "same_kind", unchosen)))
         return found
 
     def stacked(self, step: RuleStep, count: int, lanes: int, keep: bool) -> Array:
@@ -493,6 +527,18 @@ class Program:
 
     def contiguous(self, operand: Operand) -> Array:
         """The rows of an operand as a product of matrices reads them: in a row, unless there is one column of them."""
+        rows, inputs = operand.rows.ravel(), len(self.steps.inputs)
+        low, high = int(rows[0]), int(rows[-1]) + 1
+        if (
+            MANY <= len(rows) == high - low
+            and high <= inputs
+            and operand.rows.shape[1] == 1
+            and (np.diff(rows) == 1).all()
+        ):
+            if self.columns is None:
+                self.columns = np.empty((self.lanes, inputs))
+            return self.columns[:, low:high].T
+        self.by_rows.append(operand)
         found = self.read(operand, self.forward, keep=True)
         size = operand.rows.size
         if len(found) == size and (operand.rows.shape[1] == 1 or found.flags.c_contiguous):
@@ -510,6 +556,7 @@ class Program:
             return self.values[LANES][found.start : found.stop + 1]
         if k > 4 * m:
             return None
+        self.by_rows.append(operand)
         whole = np.ones((len(rows) + p, self.lanes))
         part = whole[: len(rows)]
         if found is not None or all_same(rows):

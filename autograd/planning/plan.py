@@ -28,7 +28,7 @@ from ..engine import Constant, Value, contributions, gradients
 from ..operations import dot
 from .describe import description, summary
 from .on_numpy import Program
-from .steps import LANES, SHARED, Operand, RuleStep, Steps
+from .steps import SHARED, Operand, RuleStep, Steps
 
 Array = npt.NDArray[np.float64]
 Positions = npt.NDArray[np.intp]
@@ -216,7 +216,7 @@ class Plan:
             program = self.program(lanes, input_gradients or bound is not None)
             if not self.watches:
                 self.last = None  # its columns are these rows of the program: after an interruption there are none
-            program.values[LANES][: len(self.inputs)] = given
+            rows = program.load(given)
             program.run_forward()
             eager = self.elsewhere(program)
             if not eager:
@@ -231,8 +231,7 @@ class Plan:
                         name: x / lanes for name, x in result._asdict().items() if name != "values" and x is not None
                     }
                     result = result._replace(**parts)
-            rows = given.copy() if self.watches else program.values[LANES][: len(self.inputs)]
-            self.last = Last(rows, seeds, bound)
+            self.last = Last(given.copy() if self.watches else rows, seeds, bound)
         return result
 
     def given(self, columns: Any, bind: Mapping[Value, Any] | None) -> tuple[Array, Bound | None]:
@@ -332,7 +331,8 @@ class Plan:
         key = lanes, for_inputs
         program = self.programs.get(key)
         if program is None:
-            self.programs[key] = program = Program(self.steps, lanes, self.shared, self.places, for_inputs)
+            watched = [x for watch in self.watches for x in (*watch.left, *watch.right)]
+            self.programs[key] = program = Program(self.steps, lanes, self.shared, self.places, watched, for_inputs)
             if len(self.programs) > MOST_PROGRAMS:
                 self.programs.popitem(last=False)
         else:
@@ -354,7 +354,7 @@ class Plan:
                 ends += float(lanes[self.both[:, 1]].sum())
             if not math.isfinite(ends):
                 program.sweep(seeds, careful=True)
-        found = shared[:size, 0] / share  # a copy
+        found = shared[:size, 0].copy() if share == 1 else shared[:size, 0] / share
         if len(both := self.both_but(bound)):
             found[both[:, 0]] = lanes[both[:, 1]].sum(1) / share
         if bound is not None:
@@ -382,7 +382,7 @@ class Plan:
         self.each.shared[0][self.constants[:, 0]] = self.shared[0][self.constants[:, 1]]
         numbers = np.broadcast_to(self._parameters[self.apart, None], (len(self.apart), lanes))
         program = self.each.program(lanes, True)
-        program.values[LANES][: len(self.each.inputs)] = np.concatenate([given, numbers])
+        program.load(np.concatenate([given, numbers]))
         program.run_forward()
         found = self.each.swept(program, seeds, None, True).input_gradients
         assert found is not None
@@ -452,7 +452,7 @@ class Plan:
             part = bound and Bound(bound.rows, bound.positions[:, rest])
             of_rest = None if seeds is None else seeds[:, rest]
             program = self.program(len(rest), input_gradients or part is not None)
-            program.values[LANES][: len(self.inputs)] = given[:, rest]
+            program.load(given[:, rest])
             program.run_forward()
             found = self.swept(program, of_rest, part, input_gradients)
             values[:, rest] = found.values
