@@ -40,12 +40,10 @@ def reflected(operate: Callable[[Any, bool], Any]) -> Callable[[Comparison, Any]
 class Comparison:
     """`left < right` of two Values, or with another sign, as it came out: what `v > 0` gives within `record()`.
 
-    It behaves as the bool that it stands for: in `if`, `and`, `or`, `not`, and with `&`, `|`, `^`, `~` (its negation) and
-    `==`. Each of these asks for its truth, and the first to ask has it remembered in `block.comparisons`, with the line.
-    `autograd.where` does not ask: it makes a node that decides again whenever its operands change.
-
-    It is no instance of bool, since no other class can be, nor `is True`; and it is no number: write `1 if v > 0 else 0`
-    where you would have added up bools or had one for an index.
+    It behaves as the bool that it stands for: in `if`, `and`, `or`, `not`, with `&`, `|`, `^`, `~` (its negation) and `==`,
+    added up, or as an index. Each of these asks for its truth, and the first to ask has it remembered in
+    `block.comparisons`, with the line. `autograd.where` does not ask: it makes a node that decides again whenever its
+    operands change. It is no instance of bool, since no other class can be, nor `is True`.
 
     Attributes:
         left, right: the Values; a plain number is a Constant. `0 < v` is Python's `v > 0`.
@@ -78,6 +76,18 @@ class Comparison:
     __and__, __rand__ = truth(operator.and_), reflected(operator.and_)
     __or__, __ror__ = truth(operator.or_), reflected(operator.or_)
     __xor__, __rxor__ = truth(operator.xor), reflected(operator.xor)
+
+    __add__, __radd__ = truth(operator.add), reflected(operator.add)
+    __sub__, __rsub__ = truth(operator.sub), reflected(operator.sub)
+    __mul__, __rmul__ = truth(operator.mul), reflected(operator.mul)
+
+    def __int__(self) -> int:
+        return int(bool(self))
+
+    __index__ = __int__
+
+    def __float__(self) -> float:
+        return float(bool(self))
 
     def __eq__(self, other: object) -> bool:
         return bool(self) == other

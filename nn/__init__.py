@@ -58,7 +58,7 @@ from nn.losses import (
     softmax_cross_entropy,
 )
 from nn.module import Module
-from nn.optim import SGD, Adam, AdamW, Optimizer, RMSprop, clip_norm, clip_value
+from nn.optim import SGD, Adam, AdamW, Optimizer, RMSprop, clip_norm, clip_value, elementwise
 from nn.perceptron import MLP, Layer, Neuron
 from nn.plot import GradientSizes, LivePlot, plot_activations, plot_boundary, plot_history, plot_weights
 from nn.summary import Summary, summary
@@ -107,6 +107,7 @@ __all__ = [
     "correct_for",
     "cross_entropy",
     "diagnose",
+    "elementwise",
     "evaluate",
     "fit",
     "half_squared_error",

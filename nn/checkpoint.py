@@ -12,7 +12,8 @@ A file is written whole or not at all, and checked wholly before anything is ass
     step              whole steps so far
     parameters        name -> number, as `model.named_parameters()` has them
     optimizer         what `optimizer.state()` gives
-    training          epoch, fingerprint of the data, order and sums of the epoch under way, history, states of callbacks
+    training          epoch, fingerprint of the data, order and sums of the epoch under way, history, states of callbacks; and
+                      why batches are no longer replayed, if they are not
     random            states of the random sources: the module `random`, fit's `rng` and every random.Random in the model
 """
 
@@ -258,6 +259,7 @@ def training_state(training: Training) -> dict[str, Any]:
         "sums": list(training.sums),
         "history": {key: figures_as_json(getattr(history, key)) for key in lists_of(history)},
         "callbacks": [[type(one).__name__, state] for one in training.callbacks if (state := one.state())],
+        **({"replay": history.replay} if history.replay and training.replay is not False else {}),
     }
 
 
@@ -479,7 +481,7 @@ def progress(content: dict[str, Any], training: Training) -> tuple[list[Task], C
     """How far a training was, checked: what its callbacks take over, and a function that assigns the rest, without fail."""
     state, step, per_epoch = content["training"], content["step"], training.history.steps_per_epoch
     keys = ("epoch", "examples", "batch_size", "data", "order", "sums", "history", "callbacks")
-    if not isinstance(state, dict) or set(state) != set(keys):
+    if not isinstance(state, dict) or set(state) - {"replay"} != set(keys):
         raise damaged(f"training should have {', '.join(keys)}")
     for key, given in (("examples", len(training.examples)), ("batch_size", training.batch_size)):
         if whole(key, state[key]) != given:
@@ -512,6 +514,7 @@ def progress(content: dict[str, Any], training: Training) -> tuple[list[Task], C
     def finish() -> None:
         training.step, training.epoch, training.order, training.sums = step, epoch, order, (total, right)
         vars(training.history).update(history)
+        training.history.replay = training.history.replay or str(state.get("replay", ""))
         for name, source in training.sources.items():
             source.setstate(states[name])
 

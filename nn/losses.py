@@ -258,9 +258,11 @@ def softmax_cross_entropy(scores: Any, target: Any) -> Any:
     lengths; TypeError for a target that is neither index nor sequence.
     """
     scores, weights = _scores_and_weights("softmax_cross_entropy", scores, target)
-    best = next(iter(weights)) if len(weights) == 1 else _greatest(scores)
-    least = autograd.softmax_cross_entropy(scores, best)  # another class costs more by as much as its score is lower
-    return _expected(weights, lambda k: least if k == best else least + (scores[best] - scores[k]))
+    main = max(weights, key=lambda k: _number(weights[k]))  # not by scores: all examples then have the same graph
+    if len(weights) > 1 and math.inf in (numbers := list(map(_number, scores))):  # but where inf - inf would be NaN
+        main = numbers.index(math.inf)
+    least = autograd.softmax_cross_entropy(scores, main)  # another class costs more by as much as its score is lower
+    return _expected(weights, lambda k: least if k == main else least + (scores[main] - scores[k]))
 
 
 @batched(_by_scores, correct=is_correct)
@@ -378,7 +380,7 @@ def _wanted(weights: Iterable[Any]) -> dict[int, Any]:
 
 def _two_weights(name: str, target: Any) -> dict[int, Any]:
     """How much the answers 0 and 1 weigh."""
-    if not 0 <= _number(_checked(name, "target", target)) <= 1:
+    if not 0 <= _checked(name, "target", target) <= 1:
         hint = ": relabel the two classes, or take hinge, which has -1 and +1" if _number(target) == -1 else ""
         raise ValueError(f"{name} takes a target from 0 to 1, got {target!r}{hint}")
     return _wanted((1 - target, target))
@@ -391,7 +393,7 @@ def _scores_and_weights(name: str, scores: Any, target: Any) -> tuple[list[Any],
         return scores, {_index(name, len(scores), target): 1}
     _check_lengths(name, scores, target)
     for k, weight in enumerate(target):
-        if not 0 <= _number(_checked(name, f"weight of class {k}", weight)) < math.inf:
+        if not 0 <= _checked(name, f"weight of class {k}", weight) < math.inf:
             raise ValueError(
                 f"{name} got the weight {weight!r} for class {k}: a distribution has finite weights of 0 or more "
                 "(the first argument is the output, the second the target)"
@@ -425,7 +427,7 @@ def _index(name: str, classes: int, target: Any) -> int:
 
 def _check_probability(name: str, probability: Any, of_scores: str) -> None:
     number = _number(probability)
-    if number < 0 or number > 1:  # NaN is neither, and stays NaN
+    if probability < 0 or probability > 1:  # NaN is neither. Of the Value, so that a replay asks, too
         raise ValueError(
             f"{name} takes probabilities, from 0 to 1, got {number!r}: give the output of a sigmoid or softmax, "
             f"or take {of_scores} for scores"

@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from copy import copy
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, NoReturn, cast
+from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 import autograd
 from autograd import Value
@@ -21,10 +21,16 @@ from nn.module import Module, in_mode
 from nn.optim import Adam, Optimizer
 from nn.words import counted, percent
 
+if TYPE_CHECKING:
+    from nn.replaying import Measuring, Replaying
+
 __all__ = ["History", "Training", "TrainingError", "evaluate", "fit", "is_correct"]
 
 Correct = Callable[[Any, Any], bool]
 Penalty = Callable[[], Value]
+
+NOT_WANTED = "replay=False was given"
+WARM_UP = 64  # examples that are computed before one is recorded: where there are no more, that does not pay
 
 
 class TrainingError(ArithmeticError):
@@ -50,6 +56,7 @@ class History:
     interrupted            True if Ctrl-C ended the training
     stopped                why it ended before the last epoch, as a sentence; "" if it ran through
     messages               what was said while training: warnings of the doctor, and of checkpoints that failed
+    replay                 why batches were not, or no longer, replayed; "" if there was no reason (see `fit`)
     """
 
     step_losses: list[float] = field(default_factory=list)
@@ -61,12 +68,14 @@ class History:
     interrupted: bool = False
     stopped: str = ""
     messages: list[str] = field(default_factory=list)
+    replay: str = ""
 
     def __repr__(self) -> str:
         parts = [counted(len(self.losses), "epoch"), counted(len(self.step_losses), "step")]
         if self.losses:
             parts.append(_figures(self.losses[-1], self.accuracies[-1] if self.accuracies else None, self))
         parts += [f"stopped: {self.stopped}"] * bool(self.stopped)
+        parts += [f"not replayed: {self.replay}"] * (self.replay not in ("", NOT_WANTED))
         return f"History({', '.join(parts)})"
 
 
@@ -89,11 +98,14 @@ def fit(
     checks: bool = True,
     resume: checkpoint.Path | None = None,
     progress: bool = True,
+    replay: bool | None = None,
 ) -> History:
     """Train `model`: sweep the examples of a batch, one by one, then take one step; `epochs` times through them all.
 
-    A batch's loss is the mean over its examples. Each example's share is swept back on its own, since gradients add up
-    in the leaves: a graph of one example stays small, which halves the time that one graph for all of a batch takes.
+    A batch's loss is the mean over its examples. After 64 of these or so, one example is recorded, and whole batches are
+    replayed by its plan (`autograd.replay`), with the same numbers but for the last digits. Where the model does not allow
+    that, each example's share is swept back on its own, since gradients add up in the leaves: a graph of one example stays
+    small, which halves the time that one graph for all of a batch takes.
 
     model       a Module that is called with one example; in training mode (`model.train()`) meanwhile
     examples    what the model takes, one per target: lists or an array. Or a Dataset, without targets
@@ -110,8 +122,18 @@ def fit(
     callbacks   Callbacks, and functions of the Training that are called after each epoch
     checks      warn, in plain words, of what goes wrong in training (`nn.doctor`)
     resume      path of a checkpoint (`SaveCheckpoint`) to go on from: with otherwise the same arguments all numbers are,
-                bit for bit, those of a training that was never stopped
+                bit for bit, those of a training that was never stopped (to the last digits, where a model has an `if` on
+                what hangs on its parameters and is replayed: which examples are computed eagerly may differ)
     progress    a live bar with loss and accuracy; needs tqdm
+    replay      False: eagerly, example by example. True: replayed from the first step on, or ValueError with the reason why
+                not. By default what can be is replayed, and `history.replay` has the reason why something is not: the model
+                draws random numbers (Dropout), changes itself when called, or goes by what is not recorded, such as .data,
+                ints or the lengths of examples; the examples are no plain numbers that are all nested alike; targets are
+                neither such numbers nor at most 32 different labels; most examples take another branch than the first.
+                (One that takes another `if` on a comparison of Values is computed eagerly; so is a batch in which a number
+                is not finite.) What is replayed is compared with what is eager on the first batch, on an example of the
+                second and on one of each epoch. What in between changes the loss, but is neither a parameter nor an attribute
+                of a Module, such as a global number, is not noticed before the next epoch
 
     Ctrl-C ends training early: model, optimizer and history are those of the last whole step, with `interrupted` set. What
     a batch that was under way had done to the gradients is undone.
@@ -124,6 +146,7 @@ def fit(
     _require("model", isinstance(model, Module), "a nn.Module, such as nn.MLP(2, [8, 2])", model)
     optimizer = Adam(model.parameters(), lr=0.01) if optimizer is None else optimizer
     _require("optimizer", isinstance(optimizer, Optimizer), "one such as nn.Adam(model.parameters())", optimizer)
+    _require("replay", replay is None or isinstance(replay, bool), "None, True or False", replay)
     _require("rng", rng is None or hasattr(rng, "shuffle"), "a source of random numbers, such as random.Random(0)", rng)
     for name, function in (("loss", loss), ("correct", correct), ("penalty", penalty)):
         _require(name, callable(function) or (function is None and name != "loss"), "a function", function)
@@ -155,6 +178,7 @@ def fit(
         clip_norm=clip_norm,
         clip_value=clip_value,
         callbacks=_doctor(checks) + as_callbacks(callbacks),
+        replay=replay,
     )
     if progress:
         _check_tqdm()
@@ -207,6 +231,7 @@ class Training:
         clip_norm: float | None = None,
         clip_value: float | None = None,
         callbacks: Sequence[Callback] = (),
+        replay: bool | None = None,
     ) -> None:
         self.model, self.loss, self.optimizer, self.rng = model, loss, optimizer, rng
         self.examples, self.targets, self.validation, self.correct = examples, targets, validation, correct
@@ -226,6 +251,10 @@ class Training:
         self.settled: dict[str, Any] | None = None  # the sources' states before what is under way; None in between
         self.interrupts = Interrupts()
         self.show: Callable[[str], None] = lambda figures: None
+        self.replay = replay
+        self.replaying: Replaying | None = None  # what replays the batches, once that pays
+        self.measuring: Measuring | None = None  # what replays the examples that were measured last
+        self.history.replay = NOT_WANTED if replay is False else ""
 
     @cached_property
     def fingerprint(self) -> int | None:
@@ -311,28 +340,68 @@ class Training:
 
     def sweep(self, batch: Sequence[int]) -> tuple[float, int]:
         """The mean loss of a batch, its gradients in the leaves, and how many examples were classified rightly."""
-        mean, right = 0.0, 0
-        for i in batch:
-            with _noted(f"at example {i} of the training data"):
-                output = self.model(self.examples[i])
-                loss = self.loss(output, self.targets[i])
-                self.check_loss(loss, "loss", f" for example {i}")
-                self.connected = self.connected or self.depends(loss)
-                share = loss / len(batch)
-                share.backward()  # gradients add up: those of the shares make that of the batch's mean
-                right += self.correct is not None and bool(self.correct(output, self.targets[i]))
-            mean += float(share.data)
+        replayed = self.sweep_replayed(batch)
+        mean, right = replayed or self.sweep_eagerly(batch)
         if not self.connected:
             raise ValueError(
                 "the loss depends on no parameter, so there is nothing to learn: compute it from what the model returns, "
                 "with Values throughout, not from their .data and not after detach()"
             )
         if self.penalty is not None:
-            penalty = self.penalty()
-            self.check_loss(penalty, "penalty")
-            penalty.backward()
-            mean += float(penalty.data)
+            of_penalty = self.replaying.sweep_penalty(self.penalty) if replayed and self.replaying else None
+            mean += self.sweep_penalty(self.penalty) if of_penalty is None else of_penalty
         return mean, right
+
+    def sweep_penalty(self, penalty: Penalty) -> float:
+        """The penalty, and its gradients added to the leaves."""
+        value = penalty()
+        self.check_loss(value, "penalty")
+        value.backward()
+        return float(value.data)
+
+    def sweep_replayed(self, batch: Sequence[int]) -> tuple[float, int] | None:
+        """The same without the penalty, by replay; None if it is to be done eagerly, and then nothing has changed."""
+        if self.replaying is None:
+            # by the count of steps alone, so that a resumed training begins where this one would
+            if self.replay is False or not (self.replay or (self.step + 1) * self.batch_size > WARM_UP):
+                return None
+            from nn.replaying import Replaying
+
+            self.replaying = Replaying(self, self.replay)
+        return self.replaying.sweep(batch)
+
+    def sweep_eagerly(self, batch: Sequence[int]) -> tuple[float, int]:
+        """The same, example by example."""
+        mean, right = 0.0, 0
+        for i in batch:
+            share, is_right = self.sweep_example(i, len(batch))
+            mean += share
+            right += is_right
+        return mean, right
+
+    def sweep_example(self, i: int, count: int) -> tuple[float, bool]:
+        """An example's share of the mean loss of so many, its gradients added to the leaves, and whether it is right."""
+        with self.noted(i):
+            output = self.model(self.examples[i])
+            loss = self.loss(output, self.targets[i])
+            self.check_loss(loss, "loss", f" for example {i}")
+            self.connected = self.connected or self.depends(loss)
+            share = loss / count
+            share.backward()  # gradients add up: those of the shares make that of the batch's mean
+            return float(share.data), self.correct is not None and bool(self.correct(output, self.targets[i]))
+
+    def loss_again(self) -> float | None:
+        """The loss of the batch with the parameters of now, where it is replayed; else None."""
+        mean = None if self.replaying is None else self.replaying.loss_of(self.batch)
+        if mean is None or self.penalty is None:
+            return mean
+        with autograd.no_grad():
+            penalty = self.penalty()
+        return mean + float(penalty.data if isinstance(penalty, Value) else penalty)
+
+    def noted(self, i: int) -> AbstractContextManager[None]:
+        """In the block an example is computed: errors say which."""
+        return _noted(f"at example {i} of the training data")
 
     def take_step(self, right: int) -> None:
         """Step, and note it down. If that fails, parameters, optimizer and history are put back as they were."""
@@ -356,7 +425,12 @@ class Training:
 
     def measure(self, examples: Sequence[Any], targets: Sequence[Any]) -> tuple[float, float | None]:
         """Loss and accuracy on examples that are not trained on."""
-        return _measured(self.model, examples, targets, self.loss, self.correct, "of the validation data")
+        given = self.model, self.loss, self.correct, examples, targets
+        if self.measuring is None or any(x is not y for x, y in zip(self.measuring.given, given)):
+            self.measuring = _measuring(*given, self.sources, self.replay)
+        return _measured(
+            self.model, examples, targets, self.loss, self.correct, "of the validation data", self.measuring
+        )
 
     def close_epoch(self, measured: tuple[float, float | None] | None) -> None:
         """Note down the figures of an epoch."""
@@ -488,26 +562,60 @@ def evaluate(
     *,
     loss: Loss = softmax_cross_entropy,
     correct: Correct | None = None,
+    replay: bool | None = None,
 ) -> tuple[float, float | None]:
     """The mean loss, and the accuracy (0..1; None if the loss does not classify), on these examples or this Dataset.
 
-    The model is in evaluation mode (`model.eval()`) meanwhile. Nothing is recorded and nothing changes. `correct` and the
-    errors are those of `fit`.
+    The model is in evaluation mode (`model.eval()`) meanwhile, and nothing changes. `correct`, `replay` and the errors are
+    those of `fit`: by default more than 64 examples are replayed, where that is possible, and compared on the first 32.
     """
-    return _measured(model, *_pairs("", examples, targets), loss, correct or correct_for(loss), "of the data")
+    examples, targets = _pairs("", examples, targets)
+    judge = correct or correct_for(loss)
+    measuring = _measuring(model, loss, judge, examples, targets, checkpoint.random_sources(model, None), replay)
+    return _measured(model, examples, targets, loss, judge, "of the data", measuring)
+
+
+def _measuring(
+    model: Module,
+    loss: Loss,
+    correct: Correct | None,
+    examples: Sequence[Any],
+    targets: Sequence[Any],
+    sources: dict[str, Any],
+    replay: bool | None,
+) -> Measuring | None:
+    """What replays examples that are measured; None if nothing is to be replayed."""
+    if replay is False or (replay is None and len(examples) <= WARM_UP):
+        return None
+    from nn.replaying import Measuring
+
+    return Measuring(model, loss, correct, examples, targets, sources, wanted=replay)
 
 
 def _measured(
-    model: Module, examples: Sequence[Any], targets: Sequence[Any], loss: Loss, correct: Correct | None, of: str
+    model: Module,
+    examples: Sequence[Any],
+    targets: Sequence[Any],
+    loss: Loss,
+    correct: Correct | None,
+    of: str,
+    measuring: Measuring | None,
 ) -> tuple[float, float | None]:
-    losses, right = [], 0
-    with in_mode(model, training=False), autograd.no_grad():
-        for i, (example, target) in enumerate(zip(examples, targets, strict=True)):
-            with _noted(f"at example {i} {of}"):
-                output = model(example)
-                one = loss(output, target)
-                losses.append(float(one.data if isinstance(one, Value) else one))
-                right += correct is not None and bool(correct(output, target))
+    def computed(i: int) -> tuple[Any, Any]:
+        with _noted(f"at example {i} {of}"), autograd.no_grad():
+            output = model(examples[i])
+            return output, loss(output, targets[i])
+
+    def judged(i: int) -> tuple[float, bool]:
+        output, one = computed(i)
+        with _noted(f"at example {i} {of}"), autograd.no_grad():
+            right = correct is not None and bool(correct(output, targets[i]))
+        return float(one.data if isinstance(one, Value) else one), right
+
+    with in_mode(model, training=False):
+        found = measuring.measure(computed, judged) if measuring is not None else None
+        found = found or [judged(i) for i in range(len(examples))]
+    losses, right = [one for one, _ in found], sum(is_right for _, is_right in found)
     # not fsum, which raises for inf - inf and for sums beyond the largest float
     mean = math.fsum(losses) / len(losses) if all(map(math.isfinite, losses)) else sum(losses) / len(losses)
     return mean, None if correct is None else right / len(losses)

@@ -671,7 +671,7 @@ def test_write_back_is_of_the_last_call() -> None:
     assert [x.data for x in xs] == (COLUMNS[0] + 10).tolist()
 
 
-@pytest.mark.parametrize("lane", [4, 100, -5, 1.0, "1", None, [1]])
+@pytest.mark.parametrize("lane", [4, 100, -5, 1.0, "1", [1]])
 def test_a_lane_that_there_is_not(lane: Any) -> None:
     plan, output, *_ = plan_of()
     plan(COLUMNS)
@@ -679,6 +679,37 @@ def test_a_lane_that_there_is_not(lane: Any) -> None:
     with pytest.raises((TypeError, IndexError, ValueError), match="lane"):
         plan.write_back(lane)
     assert before == [(node.data, node.grad) for node in topological_sort(output)]
+
+
+def test_without_a_lane_only_the_parameters_are_written_back() -> None:
+    plan, output, xs, ps = plan_of()
+    before = [(x.data, x.grad) for x in (output, *xs)]
+    plan.parameters = [3.0, 4.0, 5.0]
+    plan.write_back()
+    assert [p.data for p in ps] == [3.0, 4.0, 5.0]
+    assert before == [(x.data, x.grad) for x in (output, *xs)]
+
+
+def test_anomalies_are_detected() -> None:
+    x, w = Value(1.0), Value(2.0)
+    plan = autograd.replay((w * x).log(), [x], [w])
+    with autograd.detect_anomaly():
+        plan([1.0, 2.0])
+        plan([1.0, np.inf])  # what is given may be an infinity
+        with pytest.raises(FloatingPointError, match=r"lane 1 of 3 gave -inf.*write_back"):
+            plan([1.0, 0.0, -1.0])
+        with pytest.raises(FloatingPointError, match="gradient"):
+            autograd.replay((w * x).sqrt(), [x], [w])([1.0, 0.0])
+    same(plan([0.0]).values, [-np.inf])
+
+
+def test_a_position_that_there_is_not() -> None:
+    x, w = Value(1.0), Value(2.0)
+    plan = autograd.replay(w * x, [x], [w])
+    with pytest.raises(ValueError, match=r"no position 3 .* 0 to 0"):
+        plan(bind={x: np.array([0, 3])})
+    with pytest.raises(TypeError, match="lanes x inputs"):
+        plan(bind={(x,): np.array([0, 0])})
 
 
 def test_write_back_before_any_call() -> None:

@@ -697,3 +697,15 @@ def test_the_only_number_of_a_list_goes_by_the_lists_name():
     autograd.label({"x": x, "w": w, "out": out})
     told = told_by(replay(out, x, w))
     assert told["v1"][1] == "w*x" and told["out"][1] == "tanh(v1)"
+
+
+def test_what_is_kept_and_what_is_missing_is_said() -> None:
+    x, w, kept, absent = (Value(number) for number in (1.0, 2.0, 3.0, 4.0))
+    with autograd.record():
+        inside = autograd.where(x > 0, x * w, kept)
+    text = str(autograd.replay(inside, [x], [w, absent]))
+    assert "1 parameter not in the graph; 1 other leaf kept" in text
+    assert "branches: only those of autograd.where, decided in every lane" in text
+    partly = str(autograd.replay(inside * 2 + autograd.where(True, x, w), [x], [w]))
+    assert "branches not checked: the graph was built partly outside autograd.record()" in partly
+    assert "1 autograd.where of plain bools kept as recorded" in partly

@@ -442,6 +442,20 @@ def test_the_number_of_checked_comparisons_is_printed() -> None:
     assert "not checked" not in str(none)
 
 
+def test_the_comparison_that_is_named_is_the_first_of_the_lane_that_is_named() -> None:
+    x = Value(1.0, label="x")
+    with autograd.record():
+        y = x * 2 if x > 0 else x * 3
+        y = y + 1 if x < 5 else y - 1
+        y = y * 2 if x > 0.5 else y * 4
+    plan = autograd.replay(y, [x])
+    named = {6.0: "x < 5", -1.0: "x > 0.0", 0.2: "x > 0.5"}
+    for lanes in ([6.0, -1.0], [-1.0, 6.0], [0.2, -1.0, 6.0], [1.0, 0.2, 6.0]):
+        first = next(i for i, number in enumerate(lanes) if number != 1.0)
+        with pytest.raises(BranchError, match=rf"lane {first} at .*the comparison {named[lanes[first]]}"):
+            plan(lanes)
+
+
 # ---- branches: lanes that are computed eagerly -----------------------------------------------------------------------
 
 

@@ -361,6 +361,28 @@ def test_rules_of_ones_own() -> None:
             assert result.lane_gradients[lane, 0] == pytest.approx(of_w, rel=1e-13, abs=1e-13)
 
 
+RECKONED = {
+    "product": Rule("product", lambda x, y: (x > 0) * y, (lambda x, y, out: 0, lambda x, y, out: x > 0)),
+    "sum": Rule("sum", lambda x, y: (x > 0) + (y > 0), (lambda x, y, out: (x >= y) + (y >= x), lambda x, y, out: -(x > y))),
+    "sign": Rule("sign", lambda x, y: (x > 0) - (x < 0), (lambda x, y, out: 1 - (x > y), lambda x, y, out: (x < y) / 2)),
+    "bare": Rule("bare", lambda x, y: x <= y, (lambda x, y, out: (x > 0) & (y > 0), lambda x, y, out: abs(x < y))),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", RECKONED)
+def test_comparisons_that_are_reckoned_with(name: str) -> None:
+    """As Python's bools they are 1 and 0, in the place of any number."""
+    rule = operation(RECKONED[name])
+    x, y = Value(0.5), Value(1.0)
+    plan = autograd.replay(rule(x, y), [x, y])
+    points = [(1.5, 2.0), (2.0, 2.0), (-1.0, 3.0), (3.0, -1.0), (-2.0, -2.0), (0.0, 0.0)]
+    result = plan(np.array(points), input_gradients=True)
+    for lane, (a, b) in enumerate(points):
+        same(result.values[lane], RECKONED[name].forward(a, b))
+        out = result.values[lane]
+        same(result.input_gradients[lane], [float(p(a, b, out)) for p in RECKONED[name].partials])
+
+
 def test_rules_of_one_name_with_other_parameters_are_not_one() -> None:
     """Grouped by the rule itself, not by its name: as `**2` and `**3`, `leaky_relu(0.1)` and `leaky_relu(0.2)`."""
     xs = [Value(0.5) for _ in range(3)]

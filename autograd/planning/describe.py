@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from ..engine import Constant, Recorded
+from ..rules import chosen, decided
 from ..symbols import Symbol, expression, node, operand_names, read, simplify, substitute, text
 from .on_numpy import needed_rows, width_of
 from .steps import LANES, SHARED, DotStep, Indices, MatrixStep, Operand, RuleStep, Step
@@ -56,10 +58,21 @@ def description(plan: Plan) -> str:
         f"Plan of {many(nodes, 'node')}: {many(outputs, 'output')}, {many(inputs, 'input')}, "
         f"{many(parameters, 'parameter')}; {many(levels, 'level')}, {many(steps, 'step')}"
     ]
+    absent = sum(leaf not in plan.steps.place for leaf in plan.leaves)
+    kept = sum(type(plan.steps.nodes[i]) is not Constant for i in plan.steps.constants)
+    if notes := [f"{many(absent, 'parameter')} not in the graph"] * (absent > 0) + [
+        f"{many(kept, 'other leaf')} kept"
+    ] * (kept > 0):
+        lines.append("; ".join(notes))
     if 0 < steps <= MOST_STEPS:
         forward, backward, results, matrices = equations(plan)
         lines += ["", *table(plan, results), ""]
-        lines += headed("In matrices, a column for each lane", forward, "* and functions go number by number", matrices)
+        lines += headed(
+            "In matrices, a column for each lane",
+            forward,
+            "a row of the call's array; * and functions go number by number",
+            matrices,
+        )
         if backward:
             lines += ["", *headed("And the sweep", backward, "dz is the gradient with respect to z")]
     elif steps:
@@ -116,13 +129,19 @@ def wrapped(start: str, right: str) -> list[str]:
 
 def branches(plan: Plan) -> str:
     """What is known of Python's decisions."""
-    count = len(plan.comparisons)
+    count, nodes = len(plan.comparisons), plan.steps.nodes
+    rules = [node.rule for node in nodes if node._x is not None]
     if not plan.checked:
-        first = "branches not checked: the graph was built outside autograd.record()"
+        partly = any(type(node) is Recorded for node in nodes)
+        first = f"branches not checked: the graph was built {'partly ' * partly}outside autograd.record()"
+    elif any(rule.maker is decided for rule in rules) and not count:
+        first = "branches: only those of autograd.where, decided in every lane"
     elif count:
         first = f"branches: {many(count, 'comparison')} of Values {'is' if count == 1 else 'are'} checked in every lane"
     else:
         first = "branches: no comparisons of Values were made"
+    if frozen := sum(rule.maker is chosen for rule in rules):
+        first += f"\n{many(frozen, 'autograd.where')} of plain bools kept as recorded"
     return first + "; numbers read through .data are constants"
 
 
@@ -504,14 +523,12 @@ def equations(plan: Plan) -> tuple[list[Equation], list[Equation], list[str], li
     Also of each step the names of its results, and the names of matrices that every lane has.
     """
     names = Names(plan)
-    pieces: list[list[Piece]] = []
-    for step in plan.steps.steps:
-        makers: dict[type[Step], Callable[[Names, Any], Iterator[Piece]]] = {
-            MatrixStep: of_product,
-            DotStep: of_sums,
-            RuleStep: of_rule,
-        }
-        pieces.append(list(makers[type(step)](names, step)))
+    makers: dict[type[Step], Callable[[Names, Any], Iterator[Piece]]] = {
+        MatrixStep: of_product,
+        DotStep: of_sums,
+        RuleStep: of_rule,
+    }
+    pieces = [list(makers[type(step)](names, step)) for step in plan.steps.steps]
     forward = [Equation(piece.block.name, "=", piece.make) for found in pieces for piece in found]
     results = [", ".join([piece.block.name for piece in found]) for found in pieces]
     matrices = [x.name for x in names.blocks if x.bank == LANES and x.rows.ndim == 2]

@@ -80,7 +80,7 @@ class Same:
 
 
 def kernel(rule: Rule, count: int) -> Kernel:
-    """The kernel of a rule on `count` operands.
+    """The kernel of a rule on `count` operands, which is read once: whatever else its functions look at must never change.
 
     Raises TypeError or ValueError, naming the rule, if it cannot be read with Symbols (see `autograd.operation`).
     """

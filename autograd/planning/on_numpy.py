@@ -121,9 +121,7 @@ class Program:
         self.by_rows: list[Operand] = []  # inputs of matrix products that are read by row
         self.forward: list[Made] = []
         self.backward: list[Made] = []
-        self.careful: list[
-            Made
-        ] = []  # as backward, with what keeps a choice's zero exactly 0 whatever comes from upstream
+        self.careful: list[Made] = []  # as backward, but a choice's zero is exactly 0 whatever comes from upstream
         self.needed = needed_rows(steps, for_inputs)
         self.settled = [np.zeros(rows, bool) for rows in steps.rows]  # which have a contribution already
         self.zeroed = [np.zeros(rows, bool) for rows in steps.rows]  # which must be 0 before the sweep

@@ -25,6 +25,7 @@ import numpy.typing as npt
 
 from ..branches import BranchError, Comparison
 from ..engine import Constant, Value, contributions, gradients
+from ..modes import active, detect_anomaly
 from ..operations import dot
 from .describe import description, summary
 from .on_numpy import Program
@@ -78,8 +79,8 @@ def replay(
         inputs: the leaves whose numbers come from the columns, in their order.
         parameters: the leaves whose gradients are wanted, whose numbers live in `plan.parameters`; by default every other
             leaf of the graph. They need not be in the graph. All other leaves keep the numbers that they have.
-        otherwise: computes a lane that takes another branch than the one that was recorded: called with the lane's
-            inputs as leaf Values, it gives the output (or the sequence of them), built on the same parameter leaves.
+        otherwise: computes a lane that takes another branch than the one that was recorded: called with the list of the
+            lane's inputs as leaf Values, it gives the output (or the sequence of them), built on the same parameter leaves.
 
     A number read through `.data` is a constant of the plan, and so is whatever Python decided by it. Comparisons of Values
     are watched if the graph was built inside `with autograd.record():`.
@@ -195,8 +196,9 @@ class Plan:
         Args:
             columns: (lanes, inputs) real numbers; (lanes,) if there is one input; None if there is none, or all are bound.
             reduce: "sum" or "mean" over lanes.
-            upstream: the upstream gradient of each output, by which it is weighted: a number or an array that broadcasts to
-                the shape of the values. By default 1.
+            upstream: the upstream gradient of each output, by which it is weighted: a number, or an array that broadcasts to
+                the shape of the values: (lanes,), or of a sequence of outputs (outputs, lanes), so that one number for each
+                output is a column. By default 1.
             bind: per input the parameter that it is in this call, whose number it has and whose gradient it adds to: a leaf,
                 one for each lane in a list, or an array of positions in `parameters` (lanes,). Its column is not looked at.
                 A tuple of inputs may be bound at once: to as many leaves in a list, a list of these for each lane, or an
@@ -232,7 +234,23 @@ class Plan:
                     }
                     result = result._replace(**parts)
             self.last = Last(given.copy() if self.watches else rows, seeds, bound)
+            if active and detect_anomaly.on.get():
+                self.check_finite(given, result)
         return result
+
+    def check_finite(self, given: Array, result: Result) -> None:
+        """Raise FloatingPointError, as `detect_anomaly` promises, if finite numbers gave one that is not finite."""
+        if np.isfinite(given).all() and np.isfinite(self._parameters).all():
+            wrong = ~np.isfinite(result.values).reshape(-1, given.shape[1]).all(0)
+            if wrong.any() or not np.isfinite(result.gradients).all():
+                where = (
+                    f"lane {int(np.argmax(wrong))} of {given.shape[1]} gave {result.values.T[wrong][0]}"
+                    if wrong.any()
+                    else ("a gradient is not finite")
+                )
+                raise FloatingPointError(
+                    f"{where}; plan.write_back(lane), outside detect_anomaly(), shows in a drawing where it began"
+                )
 
     def given(self, columns: Any, bind: Mapping[Value, Any] | None) -> tuple[Array, Bound | None]:
         """The columns, inputs x lanes, with what is bound put in, and what is bound."""
@@ -277,7 +295,12 @@ class Plan:
             found = [np.concatenate([x if x.shape[1] == lanes else np.repeat(x, lanes, axis=1) for x in found])]
         positions = np.broadcast_to(found[0], (len(rows), lanes))
         if positions.min() < 0 or positions.max() >= len(self.leaves):
-            wrong_row = int(np.argmax(((positions < 0) | (positions >= len(self.leaves))).any(1)))
+            outside = (positions < 0) | (positions >= len(self.leaves))
+            wrong_row = int(np.argmax(outside.any(1)))
+            if (place := int(positions[outside][0])) != -1:
+                raise ValueError(
+                    f"bind: there is no position {place} in plan.parameters, only 0 to {len(self.leaves) - 1}"
+                )
             raise ValueError(
                 f"bind: {self.inputs[rows[wrong_row]]!r:.80} is bound to what is not among the {len(self.leaves)} parameters "
                 "of the plan: name those that an input may be bound to in replay(..., parameters=...), in the graph or not"
@@ -302,7 +325,11 @@ class Plan:
         else:
             given = leaves if isinstance(leaves, np.ndarray) else np.asarray(None)
             given = np.array(leaves) if isinstance(leaves, np.integer) else given
-            if given.dtype.kind not in "iu" or given.ndim > (1 if inputs is None else 2) or given.size == 0:
+            if (
+                given.dtype.kind not in "iu"
+                or given.ndim not in ((0, 1) if inputs is None else (2,))
+                or given.size == 0
+            ):
                 raise TypeError(f"{BIND}; got {leaves!r:.80}")
             found = given.astype(np.intp)
             found = found.reshape(1, -1) if inputs is None else np.atleast_2d(found).T
@@ -316,11 +343,14 @@ class Plan:
             return None
         seeds = np.empty((len(self.outputs), lanes))
         shape = (lanes,) if self.single else seeds.shape
+        given = np.asarray(upstream)
         try:
-            seeds[...] = np.broadcast_to(np.asarray(upstream).astype(float, casting="same_kind"), shape)
+            seeds[...] = np.broadcast_to(given.astype(float, casting="same_kind"), shape)
         except (TypeError, ValueError):
+            hint = "" if self.single else "; one number for each output is a column, upstream[:, None]"
             raise ValueError(
-                f"upstream must be a number, or an array that broadcasts to the values' shape {shape}; got {upstream!r:.80}"
+                f"upstream must be a number, or an array that broadcasts to the values' shape {shape}{hint}; got "
+                f"{upstream!r:.80}"
             ) from None
         return seeds
 
@@ -410,7 +440,7 @@ class Plan:
         if not self.watches:
             return []
         went = np.zeros(program.lanes, bool)
-        first: Comparison | None = None
+        apart: list[tuple[Watch, npt.NDArray[np.bool_]]] = []
         for watch in self.watches:
             left, right = (
                 np.concatenate([np.broadcast_to(program.values[x.bank][x.rows], (1, program.lanes)) for x in side])
@@ -418,14 +448,16 @@ class Plan:
             )
             other = watch.compare(left, right) != watch.outcomes
             if other.any():
-                first = first or watch.comparisons[int(np.argmax(other.any(1)))]
+                apart.append((watch, other))
                 went |= other.any(0)
         lanes = [int(lane) for lane in np.flatnonzero(went)]
-        if first is not None and self.otherwise is None:
+        if lanes and self.otherwise is None:
+            differing = {id(watch.comparisons[i]) for watch, other in apart for i in np.flatnonzero(other[:, lanes[0]])}
+            first = next(comparison for comparison in self.comparisons if id(comparison) in differing)
             shown = ", ".join(map(str, lanes[:10])) + ", ..." * (len(lanes) > 10)
             raise BranchError(
-                f"{len(lanes)} of {program.lanes} lanes ({shown}) take another branch than the graph that was recorded: at "
-                f"{first.line} `{first.source}` the comparison {first} was {first.outcome}. Choose by "
+                f"{len(lanes)} of {program.lanes} lanes ({shown}) take another branch than the graph that was recorded: lane "
+                f"{lanes[0]} at {first.line} `{first.source}`, where the comparison {first} was {first.outcome}. Choose by "
                 "autograd.where(condition, x, y), which is decided in every lane; or give replay(..., "
                 "otherwise=function) what computes such a lane eagerly",
                 tuple(lanes),
@@ -506,11 +538,12 @@ class Plan:
 
     # ---- back into the nodes ----
 
-    def write_back(self, lane: int) -> None:
-        """Put the parameters and the numbers of a lane of the last call back into the nodes: drawings show that example.
+    def write_back(self, lane: int | None = None) -> None:
+        """Put the parameters back into their leaves, as after a training; and a lane of the last call into all nodes.
 
-        Every node then is as if this lane had just been built eagerly and swept once: data, local derivatives, and as `grad`
-        the gradient of the lane's outputs, each times its upstream gradient. If a rule raises, nothing has changed.
+        Without a lane only the leaves of the parameters are written to. With one, drawings show that example: every node is
+        as if this lane had just been built eagerly and swept once, data, local derivatives, and as `grad` the gradient of
+        the lane's outputs, each times its upstream gradient. If a rule raises, nothing has changed.
 
         The parameters are those of now, and so are the inputs that were bound to some of them.
 
@@ -518,6 +551,8 @@ class Plan:
         another branch, whose graph is not this one.
         """
         with self.lock:
+            if lane is None:
+                return self.put(self._parameters.tolist())
             if self.last is None:
                 raise RuntimeError(
                     "write_back puts numbers of the last call into the nodes, and there was none: call the plan first"
@@ -528,7 +563,7 @@ class Plan:
             except TypeError:
                 raise TypeError(f"a lane is an int from 0 to {lanes - 1}, got {lane!r:.80}") from None
             if not -lanes <= index < lanes:
-                raise IndexError(f"the last call had {lanes} lanes, there is no lane {lane}")
+                raise IndexError(f"the last call had {lanes} lane{'s' * (lanes != 1)}, there is no lane {lane}")
             self.build_again(self.last, index % lanes)
 
     def build_again(self, last: Last, lane: int) -> None:
@@ -666,7 +701,8 @@ def compute_again(node: Value) -> None:
 def values_of(name: str, given: Any, leaves: bool = False) -> list[Value]:
     """A checked list of Values; as leaves, each once."""
     if isinstance(given, Value) or not hasattr(given, "__iter__"):
-        raise TypeError(f"{name} must be a sequence of Values, got {given!r:.80} of type {type(given).__name__}")
+        expected = "a sequence of Values" if leaves else "a Value or a sequence of Values"
+        raise TypeError(f"{name} must be {expected}, got {given!r:.80} of type {type(given).__name__}")
     found = list(given.ravel() if hasattr(given, "ravel") else given)
     seen: dict[Value, int] = {}
     for i, x in enumerate(found):

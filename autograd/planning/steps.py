@@ -19,7 +19,7 @@ from ..engine import Constant, Value, derivable
 from ..rules import ADD, DOT, MUL, SUM, Rule
 
 SHARED, LANES = 0, 1
-FEW = 4
+FEW = 4  # dots that are the only one of their matrix and inputs; more of them are one step of dots
 Indices = npt.NDArray[np.intp]
 Matrix = tuple[int, tuple[tuple[int, ...], ...]]  # whether there is a bias (0 or 1); rows of weights, the bias last
 Column = tuple[tuple[int, ...], list[int]]  # inputs, and results: one for each row of the matrix

@@ -55,9 +55,10 @@ class Doctor(Callback):
     """The checks of `diagnose` while `fit` trains, each message once, as a `TrainingWarning` and in `history.messages`.
 
     At the steps that are `due` it looks at the gradients of the batch; in the epochs that are `due` at the hidden units, for
-    the first 32 examples. Where the loss is not below that of the first step, it is computed anew after the step; if
-    that went uphill, after the next four as well. It says of gradients what it found three times in a row, and of steps what
-    most of five did: a healthy training goes uphill now and then, too.
+    the first 32 examples, which are then computed eagerly, too, where batches are replayed. Where the loss is not below that
+    of the first step, it is computed anew after the step; if that went uphill, after the next four as well. It says of
+    gradients what it found three times in a row, and of steps what most of five did: a healthy training goes uphill now and
+    then, too.
 
     It changes no number: sources of random numbers are put back. A model whose output is random, as with Dropout, or that
     changes itself when it is called, is not called a second time.
@@ -144,6 +145,12 @@ class Doctor(Callback):
                 what = f"{counted(len(left), 'gradient')} of the step before are still there when a batch begins."
                 advice = "The optimizer's zero_grad() must set the grad of every parameter to 0."
                 self.say(Finding("not zeroed", "", what, advice))
+        self.rest()
+
+    def rest(self) -> None:
+        """Look on no longer, once that was enough; a second batch must have shown whether gradients are zeroed."""
+        if self.examples >= ENOUGH and self.training.step > 0:
+            self.watching.close()
 
     def on_epoch(self, training: Training) -> None:
         for finding in idle(self.seen, self.examples, everything=self.examples >= len(training.examples)):
@@ -159,8 +166,7 @@ class Doctor(Callback):
     # ---- steps ----
 
     def on_gradients(self, training: Training) -> None:
-        if self.examples >= ENOUGH and training.step > 0:  # a second batch shows whether gradients are zeroed
-            self.watching.close()
+        self.rest()
         if self.layers is None or not due(training.step + 1):
             return
         slopes, data = [plain(p.grad) for p in self.parameters], [plain(p) for p in self.parameters]
@@ -196,6 +202,8 @@ class Doctor(Callback):
     def loss_again(self) -> float | None:
         """The loss of the batch after the step; None if the model does not give the same twice."""
         training, total = self.training, 0.0
+        if (replayed := training.loss_again()) is not None:
+            return replayed
         states = [(source, source.getstate()) for source in training.sources.values()]
         parts = [(part, dict(vars(part))) for _, part in training.model.named_modules()]
         try:
