@@ -453,20 +453,15 @@ class Program:
 
         def add_up(terms: Array, starts: Indices, width: int) -> None:
             nonlocal first
-            total = out if first else self.scratch(out.shape)
-            if width == 1 and len(terms) == count:
-                if first:
-                    self.forward.append((np.copyto, (out, terms)))
+            total = terms
+            if width != 1 or len(terms) != count:
+                total = out if first else self.scratch(out.shape)
+                if width and len(terms) == count * width:
+                    self.forward.append((np.add.reduce, (split(terms, (count, width, terms.shape[1])), 1, None, total)))
                 else:
-                    self.forward.append((np.add, (out, terms, out)))
-            elif width and len(terms) == count * width:
-                self.forward.append((np.add.reduce, (split(terms, (count, width, terms.shape[1])), 1, None, total)))
-                if not first:
-                    self.forward.append((np.add, (out, total, out)))
-            else:
-                self.forward.append((np.add.reduceat, (terms, starts, 0, None, total)))
-                if not first:
-                    self.forward.append((np.add, (out, total, out)))
+                    self.forward.append((np.add.reduceat, (terms, starts, 0, None, total)))
+            if total is not out:
+                self.forward.append((np.copyto, (out, total)) if first else (np.add, (out, total, out)))
             first = False
 
         for left, right, starts in step.products:

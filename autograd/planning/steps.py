@@ -126,7 +126,7 @@ class Steps:
     def __init__(
         self, outputs: Sequence[Value], inputs: Sequence[Value], parameters: Sequence[Value] | None = None
     ) -> None:
-        self.inputs, self.columns = inputs, {*inputs}
+        self.inputs, self.input_set = inputs, {*inputs}
         self.nodes: list[Value] = []
         self.place: dict[Value, int] = {}
         self.leaves: list[int] = []
@@ -136,7 +136,7 @@ class Steps:
         self.walk(outputs)
         self.checked, self.comparisons = branches_of(self.nodes)
         if parameters is None:
-            parameters = [x for x in self.nodes if x._x is None and type(x) is not Constant and x not in self.columns]
+            parameters = [x for x in self.nodes if x._x is None and type(x) is not Constant and x not in self.input_set]
         self.parameters = parameters
         self.walk([side for comparison in self.comparisons for side in (comparison.left, comparison.right)])
         self.rules = [node.rule for node in self.nodes]
@@ -151,7 +151,7 @@ class Steps:
     def walk(self, roots: Sequence[Value]) -> None:
         """Number every node from the roots down that has no number yet; no recursion."""
         nodes, place, operands, uses, lane = self.nodes, self.place, self.operands, self.uses, self.lane
-        columns = self.columns
+        input_set = self.input_set
         stack: list[Any] = [*reversed(roots)]
         pop, number, count = stack.pop, operands.append, len(nodes)
         found: tuple[int, ...]
@@ -191,7 +191,7 @@ class Steps:
                     continue
                 found = ()
                 self.leaves.append(count)
-                lane.append(node in columns)
+                lane.append(node in input_set)
             else:
                 continue
             place[node] = count
@@ -329,12 +329,6 @@ class Steps:
         row = self.row
         rows = np.array([row[j] for j in numbers], np.intp)
         return Operand(int(self.lane[numbers[0]]), rows if shape is None else rows.reshape(shape))
-
-    @property
-    def rows_of_constants(self) -> tuple[int, int]:
-        """From which row of SHARED to which the constants lie."""
-        low = len(self.parameters)
-        return low, low + len(self.constants)
 
     def rule_step(self, level: int, bank: int, nodes: list[int]) -> None:
         """Operations of one rule, in the order of the rows of their operands, which are then often a slice."""
