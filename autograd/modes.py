@@ -18,9 +18,7 @@ active: set[object] = set()
 class Mode:
     """A switch that holds for the thread and the asyncio task that turns it on, until its block or function ends."""
 
-    on: ContextVar[
-        Any
-    ]  # None, or what it was before and the token of this entry: one instance may be shared by threads
+    on: ContextVar[Any]  # None, or what it was before and the token of this entry: threads may share an instance
 
     def __enter__(self) -> object:
         self.enter(object())

@@ -409,3 +409,13 @@ def test_edges_are_looked_at_in_every_rule() -> None:
     assert len(EVERY) >= 50 and len(CHOICES) >= 5
     assert all(len(edge_points(rule)) >= 20 for rule in EVERY)
     assert {inf, -inf, 0.0} < set(EXTREMES)
+
+
+def test_a_new_plan_reads_a_users_rule_anew() -> None:
+    """Built-in rules are read once for all; what a user's function looks at may change between two plans."""
+    scale = [2.0]
+    scaled = autograd.operation(Rule("scaled", lambda x: scale[0] * x, (lambda x, out: scale[0],)))
+    x = Value(1.0)
+    assert autograd.replay(scaled(x), [x])([3.0]).values == 6.0
+    scale[0] = 5.0
+    assert autograd.replay(scaled(x), [x])([3.0]).values == 15.0

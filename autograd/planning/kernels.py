@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..numeric import COMPOSED, HELPERS
-from ..rules import Rule
+from ..rules import RULES, Rule
 from ..symbols import Symbol, fold, node, operand_names, read, substitute, uses_of
 
 STACK = "stack"  # rows from several places, copied into one register
@@ -79,12 +79,18 @@ class Same:
         return id(self.rule)
 
 
-def kernel(rule: Rule, count: int) -> Kernel:
-    """The kernel of a rule on `count` operands, which is read once: whatever else its functions look at must never change.
+def kernel(rule: Rule, count: int, own: dict[Any, Kernel]) -> Kernel:
+    """The kernel of a rule on `count` operands. Those of users' rules, whose functions may look at something that changes
+    later, are kept in `own`, a plan's; all others are read once.
 
     Raises TypeError or ValueError, naming the rule, if it cannot be read with Symbols (see `autograd.operation`).
     """
-    return read_kernel(Same(rule), count)
+    key = Same(rule), count
+    if RULES.get(rule.name) is rule or rule.maker is not None:
+        return read_kernel(*key)
+    if key not in own:
+        own[key] = read_kernel.__wrapped__(*key)
+    return own[key]
 
 
 @lru_cache(maxsize=1024)

@@ -164,7 +164,8 @@ class Program:
 
     def rule(self, step: RuleStep) -> tuple[Forward, Callable[[], Sweep]]:
         rule, many, number = step.rule, step.rule.arity is None, FIRST + len(self.forward)
-        calls, count, fan = kernel(rule, len(step.operands)), len(step.nodes), len(step.operands)
+        count, fan = len(step.nodes), len(step.operands)
+        calls = kernel(rule, fan, self.steps.kernels)
         jnp, operands = self.jax.numpy, step.operands
         if many:
             operands, order, own = by_bank(operands, count)

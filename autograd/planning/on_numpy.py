@@ -328,7 +328,7 @@ class Program:
     def rule(self, step: RuleStep) -> Callable[[], None]:
         rule, many = step.rule, step.rule.arity is None
         count, lanes = len(step.nodes), self.values[step.bank].shape[1]
-        steps = kernel(rule, len(step.operands))
+        steps = kernel(rule, len(step.operands), self.steps.kernels)
         later = reads([call for calls in steps.backward for call in calls], *steps.slopes)
         out = self.values[step.bank][step.low : step.high]
         arrays: dict[int, Array] = {}  # by register; those of a rule of many with one axis more, the operands'

@@ -343,8 +343,8 @@ class Plan:
             return None
         seeds = np.empty((len(self.outputs), lanes))
         shape = (lanes,) if self.single else seeds.shape
-        given = np.asarray(upstream)
         try:
+            given = np.asarray(upstream)
             seeds[...] = np.broadcast_to(given.astype(float, casting="same_kind"), shape)
         except (TypeError, ValueError):
             hint = "" if self.single else "; one number for each output is a column, upstream[:, None]"
@@ -498,7 +498,8 @@ class Plan:
             self.put(self._parameters.tolist())
             for lane in eager:
                 leaves = [Value(number) for number in given[:, lane].tolist()]
-                outputs = self.made_otherwise(leaves, lane)
+                with np.errstate(all="warn"):  # as it is outside
+                    outputs = self.made_otherwise(leaves, lane)
                 values[:, lane] = [output.data for output in outputs]
                 weights = [1.0] * len(outputs) if seeds is None else seeds[:, lane].tolist()
                 whole = outputs[0] if weights == [1.0] else dot(outputs, weights)  # swept at once, so that 0 stays 0
@@ -744,7 +745,10 @@ def numbers_of(columns: Any, inputs: int) -> Array | None:
     except (TypeError, ValueError) as error:
         raise ValueError(f"columns must be {expected}, with equally many numbers in every lane: {error}") from None
     if found.dtype == object and all(isinstance(x, Real) for x in found.flat):
-        found = found.astype(float)
+        try:
+            found = found.astype(float)
+        except OverflowError:
+            raise ValueError(f"columns must be {expected} that are floats: one is too large for that") from None
     if found.dtype.kind not in "fiub":
         what = "complex numbers" if found.dtype.kind == "c" else f"entries of type {found.dtype}"
         raise TypeError(f"columns must be {expected}, of real numbers; got {what}")

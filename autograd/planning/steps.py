@@ -306,6 +306,7 @@ class Steps:
     def make_steps(self) -> None:
         self.steps: list[Step] = []
         self.ones: set[int] = set()
+        self.kernels: dict[Any, Any] = {}  # of users' rules, for whoever runs the steps
         first_seen = {key: count for count, key in enumerate(self.alike)}
         for key in sorted(self.alike, key=lambda key: (key[0], key[2], first_seen[key])):
             level, lane, is_rule, *_ = key
