@@ -209,7 +209,7 @@ class Steps:
         rules, operands, uses, lane, nodes = self.rules, self.operands, self.uses, self.lane, self.nodes
         self.absorbed = absorbed = bytearray(len(rules))
         self.terms: dict[int, Terms] = {}
-        parameters = {self.place[x] for x in self.parameters if x in self.place}
+        parameters = {*self.parameters}
         sums = [i for i, rule in enumerate(rules) if rule is ADD or rule is SUM or rule is DOT]
         for i in reversed(sums):
             if absorbed[i]:
@@ -236,14 +236,14 @@ class Steps:
                             stack.append(k)
                             taken.append(k)
                             continue
-                    if type(nodes[k]) is not Constant or nodes[k].data != 0 or lane[k] or k in parameters:
+                    if type(nodes[k]) is not Constant or nodes[k].data != 0 or lane[k] or nodes[k] in parameters:
                         singles.append(k)
                     else:
                         zeros += 1
             if len(products) + len(singles) + zeros < 3:
                 if not products and not singles:  # of zeros only
                     continue
-                if rules[i] is ADD and not any(j in parameters for product in products for j in product):
+                if rules[i] is ADD and not any(nodes[j] in parameters for product in products for j in product):
                     continue  # two calls are less than a dot's
             elif rules[i] is ADD and len(alone := [j for j in singles if lane[j]]) == 1 and alone[0] in operands[i]:
                 continue  # something is added to a sum, which may be part of a matrix product
