@@ -23,6 +23,7 @@ from .rules import Rule
 new = object.__new__
 Node = TypeVar("Node", bound="Value")
 active = modes.active  # nothing in it while no mode is on: looked at once an operation
+detecting, unrecorded, remembered = (mode.on.get for mode in (modes.detect_anomaly, modes.no_grad, modes.record))
 NOT_COMPUTED = float("0")  # the `grad` of a node that no sweep has reached: 0.0, but an object of its own
 
 

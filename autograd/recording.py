@@ -46,11 +46,11 @@ def make(rule, otherwise, forward, partials):
 """
 NODE = """
                 if active:
-                    if modes.detect_anomaly.on.get():
+                    if detecting():
                         return otherwise({given})
-                    if modes.no_grad.on.get():
+                    if unrecorded():
                         return blank(Value, {forward})
-                    block = modes.record.on.get()
+                    block = remembered()
                     node = new(Recorded if block else Value)
                     if block:
                         node.block = block[1]
