@@ -18,8 +18,7 @@ import numpy as np
 from ..engine import Constant, Recorded
 from ..rules import chosen, decided
 from ..symbols import Symbol, expression, node, operand_names, read, simplify, substitute, text
-from .on_numpy import needed_rows, width_of
-from .steps import LANES, SHARED, DotStep, Indices, MatrixStep, Operand, RuleStep, Step
+from .steps import LANES, SHARED, DotStep, Indices, MatrixStep, Operand, RuleStep, Step, needed_rows, width_of
 
 if TYPE_CHECKING:
     from .plan import Plan

@@ -14,9 +14,8 @@ import numpy as np
 
 from ..engine import Value
 from .kernels import STACK, Call, Ref, function_of, kernel
-from .on_numpy import needed_rows
 from .rows import ZERO, Array, Collected, Summed, Taken, together
-from .steps import LANES, SHARED, DotStep, Indices, MatrixStep, Operand, RuleStep, Step
+from .steps import LANES, SHARED, DotStep, Indices, MatrixStep, Operand, RuleStep, Step, needed_rows
 
 if TYPE_CHECKING:
     from .plan import Plan

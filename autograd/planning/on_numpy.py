@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .kernels import LOGICAL, STACK, Call, Ref, function_of, kernel, reads
-from .steps import LANES, SHARED, DotStep, Indices, MatrixStep, Operand, RuleStep, Step, Steps
+from .steps import LANES, SHARED, DotStep, Indices, MatrixStep, Operand, RuleStep, Step, Steps, needed_rows, width_of
 
 MANY = 64  # inputs of a matrix product, from which on their columns are better read as they come
 Array = npt.NDArray[Any]
@@ -641,28 +641,9 @@ def ready(call: Call, given: Sequence[Array], out: Array) -> Made:
     return (function, (*given, out)) if isinstance(function, np.ufunc) else (assign, (out, function, *given))
 
 
-def width_of(starts: Indices, size: int) -> int:
-    """How many terms each sum has, if all have as many; else 0."""
-    width = size // len(starts)
-    return width if width * len(starts) == size and np.array_equal(starts, np.arange(0, size, width)) else 0
-
-
 def taken(arrays: dict[int, Array], place: Any, many: bool) -> Array:
     """The rows that a Ref means, or a number as an array."""
     if not isinstance(place, Ref):
         return np.array(float(place))
     array = arrays[place.register]
     return array[place.start : place.start + place.count] if many else array
-
-
-def needed_rows(steps: Steps, for_inputs: bool) -> list[npt.NDArray[np.bool_]]:
-    """Per bank the rows whose gradients are asked for, or lead to some that are."""
-    needed = [np.zeros(rows, bool) for rows in steps.rows]
-    needed[SHARED][: len(steps.parameters)] = True
-    parameters = {*steps.parameters}
-    needed[LANES][: len(steps.inputs)] = [for_inputs or x in parameters for x in steps.inputs]
-    for step in steps.steps:
-        needed[step.bank][step.low : step.high] = any(
-            needed[x.bank][x.rows.item() if x.rows.size == 1 else x.rows].any() for x in step.read
-        )
-    return needed

@@ -414,3 +414,25 @@ class Steps:
         for rows, starts in singles.values():
             step.singles.append((self.operand(rows), np.array(starts, np.intp)))
         return step
+
+
+# ---- what whoever runs steps asks of them ----
+
+
+def needed_rows(steps: Steps, for_inputs: bool) -> list[npt.NDArray[np.bool_]]:
+    """Per bank the rows whose gradients are asked for, or lead to some that are."""
+    needed = [np.zeros(rows, bool) for rows in steps.rows]
+    needed[SHARED][: len(steps.parameters)] = True
+    parameters = {*steps.parameters}
+    needed[LANES][: len(steps.inputs)] = [for_inputs or x in parameters for x in steps.inputs]
+    for step in steps.steps:
+        needed[step.bank][step.low : step.high] = any(
+            needed[x.bank][x.rows.item() if x.rows.size == 1 else x.rows].any() for x in step.read
+        )
+    return needed
+
+
+def width_of(starts: Indices, size: int) -> int:
+    """How many terms each sum has, if all have as many; else 0."""
+    width = size // len(starts)
+    return width if width * len(starts) == size and np.array_equal(starts, np.arange(0, size, width)) else 0
