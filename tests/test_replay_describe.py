@@ -705,6 +705,7 @@ def test_what_is_kept_and_what_is_missing_is_said() -> None:
         inside = autograd.where(x > 0, x * w, kept)
     text = str(autograd.replay(inside, [x], [w, absent]))
     assert "1 parameter not in the graph; 1 other leaf kept" in text
+    assert "\n2 other leaves kept\n" in str(autograd.replay(inside, [x], []))
     assert "branches: only those of autograd.where, decided in every lane" in text
     partly = str(autograd.replay(inside * 2 + autograd.where(True, x, w), [x], [w]))
     assert "branches not checked: the graph was built partly outside autograd.record()" in partly

@@ -33,7 +33,8 @@ peers = pytest.mark.peers
 @pytest.fixture(scope="module")
 def jax() -> Iterator[Any]:
     """JAX with float64, which it then has for the tests of this file only."""
-    jax = pytest.importorskip("jax")
+    import jax
+
     with jax.enable_x64(True):
         yield jax
 

@@ -59,9 +59,10 @@ def description(plan: Plan) -> str:
     ]
     absent = sum(leaf not in plan.steps.place for leaf in plan.leaves)
     kept = sum(type(plan.steps.nodes[i]) is not Constant for i in plan.steps.constants)
-    if notes := [f"{many(absent, 'parameter')} not in the graph"] * (absent > 0) + [
-        f"{many(kept, 'other leaf')} kept"
-    ] * (kept > 0):
+    notes = [f"{many(absent, 'parameter')} not in the graph"] if absent else []
+    if kept:
+        notes.append(f"{kept:,} other {'leaf' if kept == 1 else 'leaves'} kept")
+    if notes:
         lines.append("; ".join(notes))
     if 0 < steps <= MOST_STEPS:
         forward, backward, results, matrices = equations(plan)
