@@ -11,6 +11,7 @@ same object, so that a shared part is known as shared. Every printer is a `fold`
 """
 
 import math
+import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial, reduce
@@ -322,8 +323,9 @@ def text(symbol: Symbol, spelled: Mapping[str, str] | None = None) -> str:
 
 
 def name_text(name: str) -> Printed:
-    """A name or a label; one that is not a single word, a number, or a node's number, #4, may need parentheses."""
-    word = name.replace(".", "_").replace("'", "_").isidentifier()
+    """A name or a label; one that is not a single word, an entry W[0, 1], a number, or a node's number, #4, may need
+    parentheses."""
+    word = re.sub(r"(\[[\w, ]+\])+$", "", name).replace(".", "_").replace("'", "_").isidentifier()
     number = name.replace(".", "", 1).isdecimal() or name.removeprefix("#").isdecimal()
     return name, ATOM if word or number else LABEL
 

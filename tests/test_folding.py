@@ -215,6 +215,14 @@ def test_each_node_says_whose_number_it_shows() -> None:
     assert [node.of is None for node in layers.nodes] == [bool(node.outputs) for node in layers.nodes]
 
 
+@pytest.mark.parametrize("show", [(), "label", "operation", ("label", "operation"), "data", "grad"])
+def test_a_part_with_several_outputs_is_drawn_whatever_is_shown(show: str | tuple[str, ...]) -> None:
+    root = MLP(2, [3, 2, 1], rng=random.Random(0))([Value(0.3), 0.5])
+    svg = autograd.draw(root, fold="layer", show=show, legend=False).svg
+    assert svg.count("data-node") == len(folded(snapshot(root), "layer").nodes)
+    assert (f"{root.data:.4g}".replace("-", "\u2212") in svg) == (show == "data")
+
+
 # ---- what must not be lost -----------------------------------------------------------------------------------------
 
 

@@ -167,6 +167,15 @@ def test_users_names_take_the_place_of_the_rules() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("label", "written"),
+    [("w[0]", "2*w[0]"), ("W1[0, 12]", "2*W1[0, 12]"), ("layers.0.b[i][j]", "2*layers.0.b[i][j]"), ("a b", "2*(a b)"),
+     ("a + b[0]", "2*(a + b[0])"), ("[0]", "2*([0])"), ("a[", "2*(a[)"), ("a[0](b)", "2*(a[0](b))")],
+)  # fmt: skip
+def test_an_entry_needs_no_parentheses(label: str, written: str) -> None:
+    assert text(2 * Symbol(label)) == written
+
+
 def test_a_wrong_number_of_names_is_an_error() -> None:
     with pytest.raises(ValueError, match=r"\* takes 2 operands, got 3 names: a, b, c"):
         formulas(rules.MUL, "abc")

@@ -36,6 +36,7 @@ LEGEND = {
 FLOW = "a line's width: how much gradient it brings back; dashed: negative; dotted: none"
 MARKS = "#: a node's number, as in formulas and in the ledger"
 ADVICE = "a row of + is one node with autograd.sum([a, b, ...])"
+ASKED = re.compile(r"\?\d+")  # what a quiz hides
 pictures = itertools.count(1)
 
 
@@ -352,7 +353,7 @@ class Brush:
             text_anchor=anchor,
             class_=class_,
             fill=self.colour(use),
-            font_weight=weight,
+            font_weight=weight or ("bold" if ASKED.fullmatch(written) else ""),
         )
 
     def outline(
@@ -412,6 +413,7 @@ class Brush:
             right = start + card.figures - 16
         columns_of = zip(*[row.cells for row in card.rows], strict=True)
         ends = list(zip(*[self.ends(card, [figure for _, figure in cells]) for cells in columns_of], strict=True))
+        ends = ends or [()] * len(card.rows)  # where no numbers are shown
         parts = []
         for i, row in enumerate(card.rows):
             y = top + i * LINE
