@@ -33,6 +33,7 @@ from .rules import Rule
 if TYPE_CHECKING:
     from . import drawing as drawing
     from . import planning as planning
+    from .derivations import check_derivation
     from .drawing.dot import draw_dot, trace
     from .drawing.draw import draw as draw
     from .drawing.explorer import explore
@@ -42,22 +43,26 @@ if TYPE_CHECKING:
     from .drawing.player import play
     from .drawing.snapshot import snapshot as snapshot
     from .planning import replay
+    from .quizzes.broken import broken_rule
+    from .quizzes.exercises import exercise
+    from .quizzes.quiz import quiz
 
 __all__ = [  # but for abs, pow and sum, which a star import would put in the place of Python's own
-    "BranchError", "Constant", "GradientError", "Rule", "Value", "acos", "add", "asin", "atan", "atan2", "cbrt",
-    "check_gradients", "cos", "cosh", "detect_anomaly", "dot", "draw", "draw_dot", "elu", "erf", "exp", "explore",
-    "expm1", "gelu", "grad", "gradients", "hessian", "hvp", "hypot", "jacobian", "jvp", "label", "leaky_relu", "ledger",
-    "log", "log1p", "log2", "log10", "logsigmoid", "logsumexp", "maximum", "minimum", "mul", "neg", "no_grad",
-    "normal_cdf", "operation", "paths", "play", "prod", "record", "relu", "replay", "sigmoid", "silu", "sin", "sinh",
-    "snapshot", "softmax_cross_entropy", "softplus", "sqrt", "sub", "tan", "tanh", "topological_sort", "trace", "tree",
-    "truediv", "value_and_grad", "where",
+    "BranchError", "Constant", "GradientError", "Rule", "Value", "acos", "add", "asin", "atan", "atan2", "broken_rule",
+    "cbrt", "check_derivation", "check_gradients", "cos", "cosh", "detect_anomaly", "dot", "draw", "draw_dot", "elu",
+    "erf", "exercise", "exp", "explore", "expm1", "gelu", "grad", "gradients", "hessian", "hvp", "hypot", "jacobian",
+    "jvp", "label", "leaky_relu", "ledger", "log", "log1p", "log2", "log10", "logsigmoid", "logsumexp", "maximum",
+    "minimum", "mul", "neg", "no_grad", "normal_cdf", "operation", "paths", "play", "prod", "quiz", "record", "relu",
+    "replay", "sigmoid", "silu", "sin", "sinh", "snapshot", "softmax_cross_entropy", "softplus", "sqrt", "sub", "tan",
+    "tanh", "topological_sort", "trace", "tree", "truediv", "value_and_grad", "where",
 ]  # fmt: skip
 
 __version__ = "0.1.0"
 
 
 LAZY = dict.fromkeys(("draw", "draw_dot", "explore", "ledger", "paths", "play", "snapshot", "trace", "tree"), "drawing")
-LAZY |= {"replay": "planning"}
+LAZY |= {"check_derivation": "derivations", "replay": "planning"}
+LAZY |= {"broken_rule": "quizzes.broken", "exercise": "quizzes.exercises", "quiz": "quizzes.quiz"}
 SUBMODULES = ("drawing", "planning", "symbols")
 
 

@@ -15,7 +15,7 @@ from .expression import build, public_operations
 from .files import write_file
 
 HELP = """\
-usage: python -m autograd [--svg FILE] EXPRESSION [NAME=NUMBER ...]
+usage: python -m autograd [--svg FILE] [--quiz N [--seed S]] EXPRESSION [NAME=NUMBER ...]
 
 Compute an expression and its gradient with respect to every variable, and show the backward sweep:
 which node hands how much to which parent.
@@ -27,11 +27,17 @@ which node hands how much to which parent.
 EXPRESSION     numbers, names, + - * / **, parentheses, pi, e, and the operations below, in quotes
 NAME=NUMBER    the value of each variable
 --svg FILE     write a picture of the graph, with all of these numbers on it
+--quiz N       hide N of the numbers, in a picture too, and ask for them one by one, as in --quiz 3
+--seed S       a whole number, for the same N numbers every time
 --help         show this
 
 operations: """
 
-PLAIN = str.maketrans({MINUS: "-", ELLIPSIS: "...", "─": "-", "×": "x", "→": "->", "∞": "inf", "–": "-"})
+WHOLE = {"--quiz": 3, "--seed": 1}  # options with a whole number, and one as an example
+PLAIN = str.maketrans(
+    {MINUS: "-", ELLIPSIS: "...", "─": "-", "×": "x", "→": "->", "∞": "inf", "–": "-"}
+    | {"│": "|", "├": "|", "└": "`", "·": ".", "✓": ""}
+)
 
 
 class UsageError(ValueError):
@@ -44,21 +50,28 @@ class Request(NamedTuple):
     expression: str
     variables: dict[str, Value]
     svg: str | None
+    quiz: int | None
+    seed: int | None
 
 
 def read_arguments(arguments: Sequence[str]) -> Request:
     """The command line as a Request. Raises UsageError, saying what was given and what was expected."""
     svg: str | None = None
+    counts: dict[str, int] = {}
     words: list[str] = []
     rest = list(arguments)
     while rest:
         word = rest.pop(0)
+        option = word.partition("=")[0]
         if word == "--svg" and not rest:
             raise UsageError("--svg needs the name of a file, as in --svg graph.svg")
         if word == "--svg" or word.startswith("--svg="):
             svg = rest.pop(0) if word == "--svg" else word.removeprefix("--svg=")
-        elif is_option(word) and (words or f"{word[2:]}=" not in " ".join(rest)):
-            raise UsageError(f"unknown option {word}; there are --svg FILE and --help")
+        elif option in WHOLE and (word != option or not names_a_variable(option, rest)):
+            given = word.removeprefix(f"{option}=") if word != option else rest.pop(0) if rest else ""
+            counts[option] = whole_number(option, given)
+        elif is_option(word) and (words or not names_a_variable(word, rest)):
+            raise UsageError(f"unknown option {word}; there are --svg FILE, --quiz N, --seed S and --help")
         else:
             words.append(word)
     if svg is not None and (not words or is_assignment(words[0])):
@@ -79,7 +92,22 @@ def read_arguments(arguments: Sequence[str]) -> Request:
             variables[name] = Value(float(number), label=name)
         except ValueError:
             raise UsageError(f"{name} should be a number, as in {name}=2.5, got {number!r:.80}") from None
-    return Request(words[0], variables, svg)
+    if "--seed" in counts and "--quiz" not in counts:
+        raise UsageError("--seed chooses what --quiz asks: give both, as in --quiz 3 --seed 1")
+    return Request(words[0], variables, svg, counts.get("--quiz"), counts.get("--seed"))
+
+
+def names_a_variable(word: str, rest: Sequence[str]) -> bool:
+    """Whether a word that looks like an option is an expression, --a, since its variable's value follows."""
+    return any(each.startswith(f"{word[2:]}=") for each in rest)
+
+
+def whole_number(option: str, given: str) -> int:
+    """The number behind an option."""
+    try:
+        return int(given)
+    except ValueError:
+        raise UsageError(f"{option} needs a whole number, as in {option} {WHOLE[option]}, got {given!r:.80}") from None
 
 
 def is_option(word: str) -> bool:
@@ -145,6 +173,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         request = read_arguments(arguments)
         found = build(request.expression, request.variables)
         root = found if isinstance(found, Value) else Value(found)
+        if request.quiz is not None:
+            return play(root, request)
         root.backward()
         if request.svg is not None:
             write_file(request.svg, draw(root, engine="layered").svg)
@@ -159,6 +189,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return complain(f"cannot write {request.svg}: {error.strerror or error}")
     except ValueError as error:
         return complain(str(error))
+    return 0
+
+
+def play(root: Value, request: Request) -> int:
+    """Ask for some of the numbers, one by one."""
+    from .quizzes.quiz import quiz
+
+    asked = quiz(root, request.quiz or 0, request.seed, engine="layered")
+    if request.svg is not None:
+        write_file(request.svg, asked.drawing.svg)
+    asked.play(say, f"The same numbers again: --quiz {request.quiz} --seed {asked.seed}.")
     return 0
 
 

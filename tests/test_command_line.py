@@ -312,7 +312,7 @@ def test_expressions_without_variables_and_without_operations(capsys: pytest.Cap
         (["a*2"], "no value is given for a"),
         (["a*2", "a=1", "b=2"], "b is given, but it does not occur"),
         (["a*2", "a=1", "--png"], "unknown option --png"),
-        (["--bogus", "a*2", "a=1"], "unknown option --bogus; there are --svg FILE and --help"),
+        (["--bogus", "a*2", "a=1"], "unknown option --bogus; there are --svg FILE, --quiz N, --seed S and --help"),
         (["--png=y.png", "a*2", "a=1"], "unknown option --png=y.png"),
         (
             ["--svg", "a*2", "a=1"],

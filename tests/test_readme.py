@@ -2,14 +2,11 @@
 
 import contextlib
 import io
-import json
 import re
 import shlex
 import subprocess
 import sys
 from pathlib import Path
-
-import pytest
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -72,48 +69,4 @@ def test_the_picture_is_drawn_from_the_tours_own_expression():
     without_ids = lambda svg: re.sub(r"(id=\"|#)[\w-]+", r"\1", svg)
     assert without_ids((ROOT / "notebooks" / "graph.svg").read_text(encoding="utf-8")) == without_ids(
         draw(y, engine="layered").svg
-    )
-
-
-# ---- notebooks ---------------------------------------------------------------------------------------------------------
-
-NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
-
-
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_a_notebook_runs_as_plain_python(path):
-    cells = [cell for cell in json.loads(path.read_text(encoding="utf-8"))["cells"] if cell["cell_type"] == "code"]
-    namespace: dict[str, object] = {}
-    for number, cell in enumerate(cells):
-        code = "".join(cell["source"]).replace("from IPython.display import SVG", "SVG = str")
-        exec(compile(code, f"{path.name}, cell {number}", "exec"), namespace)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_a_notebook_runs_in_jupyter(path, tmp_path):
-    done = subprocess.run(
-        [
-            sys.executable,
-            "-m",
-            "jupyter",
-            "nbconvert",
-            "--to",
-            "notebook",
-            "--execute",
-            "--output-dir",
-            str(tmp_path),
-            str(path),
-        ],
-        capture_output=True,
-        text=True,
-        cwd=ROOT,
-    )
-    assert done.returncode == 0, done.stderr
-    executed = json.loads((tmp_path / path.name).read_text(encoding="utf-8"))
-    outputs = [out for cell in executed["cells"] for out in cell.get("outputs", [])]
-    assert any("data:image/svg+xml" in "".join(out.get("data", {}).get("text/html", "")) for out in outputs)
-    saved = [cell for cell in json.loads(path.read_text(encoding="utf-8"))["cells"] if cell["cell_type"] == "code"]
-    assert all(cell["outputs"] for cell in saved), (
-        "save the notebook with its outputs: they are what a reader sees first"
     )
