@@ -1,15 +1,17 @@
 """`check_derivation`: right formulas are right in every form, wrong ones are not, and what cannot be compared says why.
 
 Right formulas are those of `tests/formulas.py`, which knows nothing of the engine. That mistakes are named rightly is tested
-in `tests/test_mistakes.py`.
+in `tests/test_derivation_mistakes.py`.
 """
 
 from __future__ import annotations
 
+import itertools
 import math
 import re
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -21,7 +23,7 @@ from hypothesis import strategies as st
 
 import autograd
 from autograd import Value, check_derivation
-from autograd.derivations import Report, Row
+from autograd.derivations import Report, Row, sampling
 from autograd.derivations.points import own_lengths, sums_to_one
 
 FEW = settings(max_examples=12, deadline=None)
@@ -1130,6 +1132,27 @@ def test_jacobian_at_one_number() -> None:
         ),
         "x",
     )
+
+
+def test_a_report_does_not_depend_on_how_fast_the_machine_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The clock leaps by a minute whenever it is looked at; and less is looked at of a large f, not of a slow one."""
+    W, X = normal(2, 3), normal(4, 3)
+
+    def loss(W, X, stride):  # type: ignore[no-untyped-def]
+        return np.sum(np.tanh(X[::stride] @ W.T))
+
+    claim = lambda W, X, stride: (1 - np.tanh(X @ W.T) ** 2).T @ X  # right for stride 1 only
+    usual = str(check_derivation(loss, claim, W, X, 1))
+    assert "right only for stride = 1" in " ".join(usual.split())
+    clock = itertools.count(0, 60)
+    for name in ("perf_counter", "monotonic", "time", "process_time"):
+        monkeypatch.setattr(time, name, lambda: float(next(clock)))
+    assert str(check_derivation(loss, claim, W, X, 1)) == usual
+    monkeypatch.setattr(sampling, "WORK", 200)
+    fewer = str(check_derivation(loss, claim, W, X, 1))
+    points = [int(re.findall(r"at (\d+) points", text)[0]) for text in (fewer, usual)]
+    assert points[0] < points[1] and "fewer than usual, as f has 85 nodes: give smaller arrays" in fewer
+    assert "fewer" not in usual
 
 
 def test_what_f_does_not_hang_on_has_no_gradient() -> None:

@@ -521,6 +521,8 @@ class Check:
                 parts.append(f"{name} {min(found | {x.given})} to {max(found | {x.given})}")
         if points.keep:
             parts.append(f"{', '.join(points.keep)} kept as given")
+        if points.late():
+            parts.append(f"fewer than usual, as f has {points.nodes:,} nodes: give smaller arrays")
         return f"checked at {count} points" + (f": {', '.join(parts)}" if parts else "")
 
     def counts(self, sample: Sample) -> bool:

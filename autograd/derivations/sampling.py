@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import combinations, product
 from typing import Any, NamedTuple
@@ -19,7 +18,7 @@ LARGEST = 5  # other sizes go from 1 to this
 SEARCHES = 60  # sizes tried where not every one may vary alone
 NEAR = ((1, -1), (-1, 1), (1, 1), (1, -2), (-2, 1), (2, -1), (-1, 2), (1, 2), (2, 1), (-1, -1), (-1, -2), (-2, -1))
 NONE: Mapping[Any, Any] = {}
-LONG = 3.0  # seconds after which no points are added
+WORK = 500_000  # nodes of f after which no points are added: a few seconds, but verdicts do not depend on the machine
 
 
 class Nothing(Exception):
@@ -90,7 +89,7 @@ class Sampling:
         self.leaving: set[int] = set()
         self.idle: set[int] = set()
         self.changed: list[str] = []
-        self.deadline = 0.0
+        self.work, self.done, self.nodes = 0.0, 0.0, 0  # nodes: of f at the given point
 
     # ---- one point -------------------------------------------------------------------------------------------------
 
@@ -110,6 +109,7 @@ class Sampling:
 
     def sample(self, numbers: dict[str, Any], sizes: Mapping[int, int], kind: str, varied: dict[str, Any]) -> Sample:
         """f and the claim at one point; Nothing where f does not run, or a number or gradient of it is not finite."""
+        self.done += self.nodes * entries(numbers) / entries(self.given)
         try:
             output, leaves, assigned = self.run(numbers)
             output = as_output(output)
@@ -220,7 +220,9 @@ class Sampling:
         """All the points beside the given one."""
         if all(part.fixed for part in self.parts):
             return
-        self.deadline = time.perf_counter() + LONG
+        outputs = np.asarray(self.samples[0].output, dtype=object).flat
+        self.nodes = sum([len(topological_sort(x)) for x in outputs if isinstance(x, Value)])
+        self.work = WORK
         for _ in range(RANDOM):
             self.add_random()
         floats = [name for name in self.names if name in self.arguments and name not in self.keep]
@@ -234,11 +236,12 @@ class Sampling:
         self.usual = self.behaviour(self.given)
         self.vary_sizes()
         self.vary_ones()
-        self.deadline = max(self.deadline, time.perf_counter() + LONG / 3)  # a stride is looked at however large f is
+        self.work = max(self.work, self.done + WORK / 3)  # a stride is looked at however large f is
         self.vary_integers()
 
     def late(self) -> bool:
-        return time.perf_counter() > self.deadline
+        """Whether enough has been done."""
+        return self.done > self.work
 
     def add_random(self, free: Sequence[str] = (), kind: str = "random", varied: Mapping[str, Any] = NONE) -> None:
         """A point at the given sizes: where f fails one nearer to the given point."""
@@ -531,6 +534,11 @@ def subsets(items: Sequence[Any]) -> Iterable[tuple[Any, ...]]:
         yield tuple([axis for axis in items if axis[1] == 0])
         yield tuple([axis for axis in items if axis[1] > 0])
         yield tuple(items)
+
+
+def entries(numbers: Mapping[str, Any]) -> int:
+    """How many numbers the arguments hold: what f's work grows with."""
+    return sum([x.size if isinstance(x, np.ndarray) else 1 for x in numbers.values()])
 
 
 def math_size(shape: tuple[int, ...]) -> int:
