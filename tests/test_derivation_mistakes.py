@@ -14,13 +14,35 @@ import pytest
 
 import autograd
 from autograd import Value
-from autograd.derivations.cases import same
-from autograd.derivations.mistakes import KINDS, Mistake, agrees, explain
-from autograd.derivations.samples import Sample, traced
+from autograd.derivations.cases import View, same
+from autograd.derivations.graphs import Kinds
+from autograd.derivations.mistakes import KINDS, Mistake, explain
+from autograd.derivations.samples import Sample, Traced
 
 Array = Any
 Point = tuple[dict[str, Any], str, dict[str, Any]]  # arguments, kind, varied
 Claim = Callable[..., Any]
+
+
+def traced(arguments: dict[str, Any], names: list[str]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Arguments with a leaf for each number of those called `names`, and these leaves by name.
+
+    A float becomes a Value, an array a `Traced` one; of nested lists f gets nested lists of the leaves.
+    """
+    given, leaves = dict(arguments), {}
+    for name in names:
+        numbers = arguments[name]
+        if np.ndim(numbers) == 0:
+            given[name] = leaves[name] = Value(float(numbers))
+            continue
+        array = np.frompyfunc(lambda x: Value(float(x)), 1, 1)(np.asarray(numbers)).view(Traced)
+        given[name], leaves[name] = array if isinstance(numbers, np.ndarray) else array.tolist(), array
+    return given, leaves
+
+
+def agrees(sample: Sample, name: str) -> bool:
+    """Whether the claim is the engine's gradient, within rounding, shape included."""
+    return View(sample, name, Kinds()).right
 
 
 def sample(f: Callable[..., Any], claim: Claim, name: str, point: Point) -> Sample:

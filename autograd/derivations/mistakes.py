@@ -8,9 +8,8 @@ from typing import Any
 import numpy as np
 
 from . import arrays, indices, sweeps
-from .cases import Case, Hypothesis, View, ratio_of, same, times
+from .cases import Case, Hypothesis, ratio_of, same, times
 from .cases import Mistake as Mistake
-from .graphs import Kinds
 from .samples import Sample
 
 KINDS = (
@@ -53,11 +52,6 @@ RESTRICTIONS: tuple[Callable[[Case], Iterable[Any]], ...] = (
     arrays.targets_that_sum,
     arrays.size_one,
 )
-
-
-def agrees(sample: Sample, name: str) -> bool:
-    """Whether the claim is the engine's gradient, within rounding, shape included."""
-    return View(sample, name, Kinds()).right
 
 
 def explain(samples: Sequence[Sample], name: str, more: Callable[[int], list[Sample]] | None = None) -> Mistake | None:

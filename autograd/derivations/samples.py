@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from .. import operations
-from ..engine import Value
 
 
 class Sample(NamedTuple):
@@ -79,19 +78,3 @@ def plain(x: Any) -> Any:
 def traced_result(x: Any) -> Any:
     """An array of objects as a traced one; anything else as it is."""
     return x.view(Traced) if isinstance(x, np.ndarray) and x.dtype == object else x
-
-
-def traced(arguments: dict[str, Any], names: Sequence[str]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Arguments with a leaf for each number of those called `names`, and these leaves by name.
-
-    A float becomes a Value, an array a `Traced` one; of nested lists f gets nested lists of the leaves.
-    """
-    given, leaves = dict(arguments), {}
-    for name in names:
-        numbers = arguments[name]
-        if np.ndim(numbers) == 0:
-            given[name] = leaves[name] = Value(float(numbers))
-            continue
-        array = np.frompyfunc(lambda x: Value(float(x)), 1, 1)(np.asarray(numbers)).view(Traced)
-        given[name], leaves[name] = array if isinstance(numbers, np.ndarray) else array.tolist(), array
-    return given, leaves
